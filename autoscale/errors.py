@@ -1,0 +1,52 @@
+"""The errors that users can meet; each carries the exit code of the command line."""
+
+from __future__ import annotations
+
+
+class AutoscaleError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+    exit_code = 2
+
+
+class InputError(AutoscaleError):
+    """Something the user gave is wrong; the message says where and what was expected."""
+
+
+class InfeasibleError(AutoscaleError):
+    """No plan can meet the goal.
+
+    Parameters
+    ----------
+    message
+        What is impossible, why, and the nearest goal that is possible.
+    least_makespan_s
+        A certified lower bound on the makespan of any plan, in seconds, where known.
+    least_cost_usd
+        A certified lower bound on the cost of any plan, in USD, where known.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        least_makespan_s: float | None = None,
+        least_cost_usd: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.least_makespan_s = least_makespan_s
+        self.least_cost_usd = least_cost_usd
+
+
+class LimitError(AutoscaleError):
+    """A limit of time or size was reached before any plan was found."""
+
+    exit_code = 4
+
+
+class SolverError(AutoscaleError):
+    """A solver failed in a way that left nothing usable."""
+
+    exit_code = 4

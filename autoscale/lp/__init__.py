@@ -1,0 +1,1 @@
+"""Formulations as sparse matrices, lower bounds, and the only importer of solvers."""

@@ -1,0 +1,1 @@
+"""Immutable data and pure functions on it: workflow, catalogue, billing, problem, graph."""

@@ -1,0 +1,52 @@
+"""Array types used throughout, and small helpers on columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+Int32Array: TypeAlias = NDArray[np.int32]
+BoolArray: TypeAlias = NDArray[np.bool_]
+StringArray: TypeAlias = Any
+"""A numpy array of variable-width strings (``StringDType``): no Python object a row."""
+
+
+def string_array(values: Iterable[str]) -> StringArray:
+    """Return the strings as one read-only numpy column."""
+    out = np.array(list(values), dtype=np.dtypes.StringDType())
+    out.flags.writeable = False
+    return out
+
+
+def frozen(values: Any, dtype: Any) -> NDArray[Any]:
+    """Return ``values`` as a contiguous read-only array of ``dtype``."""
+    out = np.ascontiguousarray(values, dtype=dtype)
+    if out.flags.writeable:
+        if out is values:
+            out = out.view()
+        out.flags.writeable = False
+    return out
+
+
+def csr(owner: Any, member: Any, n_owners: int) -> tuple[IntArray, Int32Array]:
+    """Return ``(ptr, members)``: the members of each owner, in the order given.
+
+    Parameters
+    ----------
+    owner, member
+        Equal-length integer arrays; row ``r`` says that ``member[r]`` belongs to ``owner[r]``.
+    n_owners
+        How many owners there are.
+    """
+    owner = np.asarray(owner, dtype=np.int64)
+    ptr = np.zeros(n_owners + 1, dtype=np.int64)
+    np.cumsum(np.bincount(owner, minlength=n_owners), out=ptr[1:])
+    order = np.argsort(owner, kind="stable")
+    return frozen(ptr, np.int64), frozen(np.asarray(member)[order], np.int32)

@@ -1,0 +1,1 @@
+"""The planner: bounds, decisions, decode, improvement, certificate."""

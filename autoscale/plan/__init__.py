@@ -1,0 +1,1 @@
+"""Plans: what they are, how decisions become one, how one is checked."""

@@ -1,0 +1,1 @@
+"""Plots: data and axes in, axes out."""

@@ -1,0 +1,1 @@
+"""The named offline algorithms, one a module."""
