@@ -11,7 +11,9 @@ from autoscale.model.workflow import Workflow
 from autoscale.units import GIB
 
 
-def random_workflow(rng: np.random.Generator, n_tasks: int, *, edge_chance: float = 0.3) -> Workflow:
+def random_workflow(
+    rng: np.random.Generator, n_tasks: int, *, edge_chance: float = 0.3
+) -> Workflow:
     """Return a random DAG with 1-4 vCPU tasks, memory and some files' worth of nothing."""
     parent, child = np.triu_indices(n_tasks, 1)
     kept = rng.random(parent.size) < edge_chance
