@@ -151,7 +151,7 @@ def inspiral(n_tasks: int, rng: np.random.Generator) -> Workflow:
     D the other 52 %. Exactly ``n_tasks`` for even sizes from 6 on, one less for odd ones.
     Edges: T + U + 3 D, where U, the inputs of the first ``Thinca`` level, is D, or T if B = 1.
 
-    Each trigger bank belongs to one group, of about 2 D / B +- half; a group's first ``Thinca``
+    Each trigger bank belongs to one group of D / B, give or take half; a group's first ``Thinca``
     joins as many neighbouring ``Inspiral``, some of which serve two groups.
 
     Parameters
@@ -209,7 +209,7 @@ def _windows(member: IntArray, shape: InspiralShape) -> IntArray:
     if shape.groups == 1:
         return np.minimum(place, shape.templates - 1)
     shift = member * too_many // (shape.groups - 1)
-    return np.maximum(place - shift, 0)
+    return place - shift
 
 
 def _inspirals(
