@@ -10,7 +10,6 @@ No peak memory is stated there, so it is 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,7 +146,7 @@ def epigenomics(n_tasks: int, rng: np.random.Generator) -> Workflow:
     """Return an Epigenomics workflow of 8 levels, or 9 with several lanes.
 
     L ``fastqSplit`` -> C chains ``filterContams`` -> ``sol2sanger`` -> ``fastq2bfq`` -> ``map``
-    -> L ``mapMerge`` -> (if L > 1) one ``mapMerge`` -> ``maqIndex`` -> ``pileup``. L is about
+    -> L ``mapMerge`` -> (if L > 1) one ``mapMerge`` -> ``maqindex`` -> ``pileup``. L is about
     n / 140, so that a lane has 35 chains. Exactly ``n_tasks`` for 15, odd sizes from 19 on and
     multiples of 4 from 8 to 208; otherwise the nearest of these. Edges: 5 C + 2, and L more if
     L > 1.
@@ -174,7 +173,7 @@ def epigenomics(n_tasks: int, rng: np.random.Generator) -> Workflow:
     asm.writes(split[lane], pieces)
     maps, size = _chains(asm, pieces, size, reference, streams)
 
-    lane_bytes = np.bincount(lane, weights=size, minlength=lanes)
+    lane_bytes = np.bincount(lane, weights=size, minlength=lanes).astype(np.float64)
     merge = asm.tasks("mapMerge", lane_bytes / MERGE_RATE.draw(streams.runtime, lanes))
     asm.reads(merge[lane], maps)
     merged = asm.files("lane", ".map", lane_bytes / MERGE_FACTOR)
@@ -221,7 +220,7 @@ def _pileup(
     asm: Assembly, merged: IntArray, merged_bytes: float, reference: IntArray, streams: Streams
 ) -> None:
     index_bytes = merged_bytes / float(INDEX_FACTOR.draw(streams.size, 1)[0])
-    index = asm.tasks("maqIndex", index_bytes / INDEX_RATE.draw(streams.runtime, 1))
+    index = asm.tasks("maqindex", index_bytes / INDEX_RATE.draw(streams.runtime, 1))
     asm.reads(index, merged)
     indexed = asm.file("chr.map", index_bytes)
     asm.writes(index, indexed)
