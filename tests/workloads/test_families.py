@@ -22,9 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VALID = {
     "montage": lambda n: n in (11, 14, 15) or n >= 17,
     "cybershake": lambda n: n == 5 or n >= 7,
-    "epigenomics": lambda n: (
-        n == 15 or (n >= 19 and n % 2 == 1) or (8 <= n <= 208 and n % 4 == 0)
-    ),
+    "epigenomics": lambda n: n == 15 or (n >= 19 and n % 2 == 1) or (8 <= n <= 208 and n % 4 == 0),
     "inspiral": lambda n: n >= 6 and n % 2 == 0,
     "sipht": lambda n: n >= 13,
     "1000genome": lambda n: n >= 17,
@@ -57,11 +55,8 @@ def file_edges(workflow):
 
 
 def digest(workflow):
-    parts = [
-        "\n".join(workflow.ids.tolist()).encode(),
-        "\n".join(workflow.files.names.tolist()).encode(),
-    ]
-    for column in (
+    texts = ["\n".join(column.tolist()) for column in (workflow.ids, workflow.files.names)]
+    columns = (
         workflow.runtime_s,
         workflow.parents,
         workflow.parent_ptr,
@@ -70,8 +65,8 @@ def digest(workflow):
         workflow.files.size_bytes,
         workflow.files.inputs,
         workflow.files.outputs,
-    ):
-        parts.append(column.tobytes())
+    )
+    parts = [text.encode() for text in texts] + [column.tobytes() for column in columns]
     return hashlib.sha256(b"|".join(parts)).hexdigest()
 
 

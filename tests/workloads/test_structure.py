@@ -17,7 +17,7 @@ def counts(workflow):
 
 
 def level_widths(workflow):
-    """Number of tasks by level and category."""
+    """Count tasks by level and category."""
     names = (workflow.categories[c] for c in workflow.category.tolist())
     return dict(Counter(zip(workflow.level.tolist(), names, strict=True)))
 
