@@ -242,9 +242,6 @@ class Assembly:
 
 
 def _pairs(blocks: list[tuple[IntArray, IntArray]]) -> tuple[Any, Any]:
-    if not blocks:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none
     return (
         np.concatenate([tasks for tasks, _ in blocks]),
         np.concatenate([files for _, files in blocks]),

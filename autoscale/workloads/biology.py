@@ -62,8 +62,9 @@ SIPHT_RUNTIME_S = {
     "Blast_paralogues": Spread(4.99, 1.149),
     "SRNA_annotate": Spread(1.68, 0.959),
 }
+PATSER_BYTES = Spread(91780.15, 248987.0)
 SIPHT_OUTPUT_BYTES = {
-    "Patser": Spread(91780.15, 248987.0),
+    "Patser": PATSER_BYTES,
     "Findterm": Spread(35194875.0, 11088500.0),
     "RNAMotif": Spread(1053820.5, 91713.3),
     "Transterm": Spread(440505.5, 460.4),
@@ -280,12 +281,7 @@ def sipht(n_tasks: int, rng: np.random.Generator) -> Workflow:
         return task, results
 
     _, patser_out = program("Patser", [genome], patsers)
-    concate = asm.tasks(
-        "Patser_concate", SIPHT_RUNTIME_S["Patser_concate"].draw(streams.runtime, groups)
-    )
-    asm.reads(np.repeat(concate, per_group), patser_out)
-    joined = asm.files("Patser_concate", ".out", np.full(groups, 91780.15) * per_group)
-    asm.writes(concate, joined)
+    joined = _join_patsers(asm, patser_out, per_group, streams)
     found = [program(name, [genome])[1] for name in ("Findterm", "RNAMotif", "Transterm")]
     found.append(program("Blast", [partners])[1])
     _, srna = program("SRNA", [genome, *found])
@@ -295,6 +291,20 @@ def sipht(n_tasks: int, rng: np.random.Generator) -> Workflow:
     annotated += [program(c, [srna])[1] for c in ("Blast_candidate", "Blast_paralogues")]
     program("SRNA_annotate", annotated)
     return asm.build()
+
+
+def _join_patsers(
+    asm: Assembly, patser_out: IntArray, per_group: IntArray, streams: Streams
+) -> IntArray:
+    """Add one ``Patser_concate`` a group and return what they write."""
+    runtime_s = SIPHT_RUNTIME_S["Patser_concate"].draw(streams.runtime, per_group.size)
+    concate = asm.tasks("Patser_concate", runtime_s)
+    asm.reads(np.repeat(concate, per_group), patser_out)
+    joined = asm.files(
+        "Patser_concate", ".out", per_group * np.full(per_group.size, PATSER_BYTES.mean)
+    )
+    asm.writes(concate, joined)
+    return joined
 
 
 def genome1000_shape(n_tasks: int) -> IntArray | None:
@@ -346,9 +356,16 @@ def genome1000(n_tasks: int, rng: np.random.Generator) -> Workflow:
     sifted = asm.files("sifted", ".txt", SIFTED_BYTES.draw(streams.size, chromosomes))
     asm.writes(sift, sifted)
 
+    _populations(asm, merged, sifted, columns, streams)
+    return asm.build()
+
+
+def _populations(
+    asm: Assembly, merged: IntArray, sifted: IntArray, columns: IntArray, streams: Streams
+) -> None:
     populations = [asm.file(name, size) for name, size in POPULATIONS.items()]
-    who = np.tile(np.concatenate(populations), chromosomes)
-    where = np.repeat(np.arange(chromosomes), len(populations))
+    who = np.tile(np.concatenate(populations), merged.size)
+    where = np.repeat(np.arange(merged.size), len(populations))
     for category, runtime_s, out_bytes in (
         ("mutation_overlap", OVERLAP_S, OVERLAP_BYTES),
         ("frequency", FREQUENCY_S, FREQUENCY_BYTES),
@@ -357,4 +374,3 @@ def genome1000(n_tasks: int, rng: np.random.Generator) -> Workflow:
         for files in (merged[where], sifted[where], who, columns):
             asm.reads(task, files)
         asm.writes(task, asm.files(category, ".tar.gz", out_bytes.draw(streams.size, where.size)))
-    return asm.build()
