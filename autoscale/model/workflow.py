@@ -140,7 +140,7 @@ class Workflow:
     vcpus, memory_bytes, gpus
         What a task holds while it runs: whole vCPUs >= 1, bytes, GPUs, shape (n,).
     parent_ptr, parents, child_ptr, children
-        CSR adjacency, both ways.
+        CSR adjacency, both ways; neighbours in ascending order.
     level
         Longest edge count from an entry task, shape (n,); non-decreasing.
     files
@@ -324,8 +324,10 @@ class Workflow:
         rank = np.empty(n, dtype=np.int64)
         rank[order] = np.arange(n)
         table = (files or FileTable.empty(n)).permuted(order)
-        parent_ptr, parents = csr(rank[child], rank[parent], n)
-        child_ptr, children = csr(rank[parent], rank[child], n)
+        # By child, then parent: the adjacency depends on the tasks' order alone, not the edges'.
+        child, parent = np.divmod(np.sort(rank[child] * n + rank[parent]), n)
+        parent_ptr, parents = csr(child, parent, n)
+        child_ptr, children = csr(parent, child, n)
         return cls(
             name=name,
             ids=frozen_strings(id_column[order]),
