@@ -143,6 +143,7 @@ def read_wfformat(path: PathLike, *, default_runtime_s: float | None = None) -> 
 
 def parse_wfformat(data: bytes, where: str, *, default_runtime_s: float | None = None) -> Workflow:
     """Return the workflow that the JSON text describes; ``where`` names it in messages."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
     _check_header(data, where)
     document = _decode(data, _Document, where)
     body = document.workflow
