@@ -21,6 +21,7 @@ from autoscale.model.arrays import (
     IntArray,
     StringArray,
     csr,
+    distinct,
     frozen,
     string_array,
 )
@@ -401,7 +402,7 @@ def _unique_edges(
             f"{where}: task {str(ids[child[np.argmax(loops)]])!r} is its own parent; "
             "remove the edge"
         )
-    key = np.unique(child * n + parent)
+    key = distinct(child * n + parent)
     return key % n, key // n
 
 
