@@ -21,6 +21,7 @@ from autoscale.model.arrays import (
     IntArray,
     StringArray,
     csr,
+    distinct,
     frozen,
     string_array,
 )
@@ -140,7 +141,7 @@ class Workflow:
     vcpus, memory_bytes, gpus
         What a task holds while it runs: whole vCPUs >= 1, bytes, GPUs, shape (n,).
     parent_ptr, parents, child_ptr, children
-        CSR adjacency, both ways.
+        CSR adjacency, both ways; neighbours in ascending order.
     level
         Longest edge count from an entry task, shape (n,); non-decreasing.
     files
@@ -324,8 +325,10 @@ class Workflow:
         rank = np.empty(n, dtype=np.int64)
         rank[order] = np.arange(n)
         table = (files or FileTable.empty(n)).permuted(order)
-        parent_ptr, parents = csr(rank[child], rank[parent], n)
-        child_ptr, children = csr(rank[parent], rank[child], n)
+        # By child, then parent: the adjacency depends on the tasks' order alone, not the edges'.
+        child, parent = np.divmod(np.sort(rank[child] * n + rank[parent]), n)
+        parent_ptr, parents = csr(child, parent, n)
+        child_ptr, children = csr(parent, child, n)
         return cls(
             name=name,
             ids=frozen_strings(id_column[order]),
@@ -373,12 +376,17 @@ def _number_column(
     label: str, values: Any, n: int, dtype: Any, least: int, ids: StringArray, where: str
 ) -> Any:
     raw = np.broadcast_to(np.asarray(values), (n,))
-    bad = ~(np.isfinite(raw) & (raw >= least))
+    if raw.dtype == object:  # integers beyond 64 bits
+        raw = raw.astype(np.float64)
+    most = math.inf if dtype is np.float64 else float(np.iinfo(dtype).max)
+    bad = ~(np.isfinite(raw) & (raw >= least) & (raw < most))
     if bad.any():
         i = int(np.argmax(bad))
+        below = "" if math.isinf(most) else f" and below {most:.3g}"
         raise InputError(
-            f"{where}: task {str(ids[i])!r}: {label} must be a finite number >= {least}, "
-            f"got {raw[i]!r}" + (f" (and {int(bad.sum()) - 1} more tasks)" if bad.sum() > 1 else "")
+            f"{where}: task {str(ids[i])!r}: {label} must be a finite number >= {least}"
+            f"{below}, got {raw[i].item()!r}"
+            + (f" (and {int(bad.sum()) - 1} more tasks)" if bad.sum() > 1 else "")
         )
     return raw.astype(dtype)
 
@@ -394,7 +402,7 @@ def _unique_edges(
             f"{where}: task {str(ids[child[np.argmax(loops)]])!r} is its own parent; "
             "remove the edge"
         )
-    key = np.unique(child * n + parent)
+    key = distinct(child * n + parent)
     return key % n, key // n
 
 
