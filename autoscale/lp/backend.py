@@ -1,4 +1,4 @@
-"""The only importer of solvers: HiGHS by arrays; statuses, bounds and values read with suspicion."""
+"""The only importer of solvers: HiGHS by arrays; its answers are read with suspicion."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray
 
 logger = logging.getLogger(__name__)
+
+SIMPLEX_ROWS = 600
+"""Larger linear programs go to the interior-point method."""
 
 
 class SolveStatus(Enum):
@@ -93,6 +96,10 @@ def _highs(model: LinearModel, time_limit_s: float, relative_gap: float) -> Solv
         if solver.setOptionValue(key, value) != highspy.HighsStatus.kOk:
             raise SolverError(f"option {key} was refused")
     integral = bool(model.integer.any())
+    if not integral and model.n_rows > SIMPLEX_ROWS:
+        # The duals of interior points are as good as vertices' for bounds, and sooner there.
+        solver.setOptionValue("solver", "ipm")
+        solver.setOptionValue("run_crossover", "off")
     if solver.passModel(_highs_lp(highspy, model, integral)) == highspy.HighsStatus.kError:
         raise SolverError("the model was refused")
     if solver.run() == highspy.HighsStatus.kError:

@@ -7,7 +7,7 @@ Variables
     x[g,k,b]  share of group g's work done on type k in bucket b, only inside g's window
     n[k,b]    leases of type k that are ready, averaged over bucket b
     u[k,b]    rise of n from bucket b - 1 to b; every lease of a plan rises once
-    U[k]      leases of type k (integer where asked for)
+    U[k]      leases of type k
     C[k]      lease-seconds of type k that are charged
 
 Minimise sum_k price_k C[k] subject to
@@ -19,7 +19,8 @@ Minimise sum_k price_k C[k] subject to
     (5) every lease pays its boot:    C[k] >= boot U[k] + sum_b d_b n[k,b];  U[k] >= sum_b u[k,b]
     (6) and at least the minimum:     C[k] >= billed(boot) U[k]
     (7) a group needs a machine:      work_gk x[g,k,b] <= |g| c_g d_b n[k,b]   where |g| c_g < V_k
-    (8) packing cuts, see cuts.py
+    (8) leases are so many:           least <= sum_k U[k] <= most                (branching)
+    (9) packing cuts, see cuts.py
 
 Why it bounds every plan: take any plan, let x, n be its averages over buckets and u[k,b] the sum
 over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most what is charged.
@@ -28,7 +29,7 @@ over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -59,6 +60,10 @@ class FleetModel:
         Indices of n and u, shape (types, buckets).
     opened
         Indices of U, shape (types,).
+    unit_usd
+        USD that one unit of the model's objective stands for.
+    place_cells
+        ``g * buckets + b`` of each row of block (3).
     """
 
     model: LinearModel
@@ -72,45 +77,47 @@ class FleetModel:
     n: IntArray
     u: IntArray
     opened: IntArray
+    unit_usd: float
+    place_cells: IntArray
 
 
 def build_fleet_model(
-    problem: Problem, types: BoundTypes, groups: Groups, edges: FloatArray, *, whole: bool = False
+    problem: Problem,
+    types: BoundTypes,
+    groups: Groups,
+    edges: FloatArray,
+    *,
+    leases: tuple[int, float] = (0, np.inf),
 ) -> FleetModel:
-    """Return the model; ``whole`` makes the number of leases of each type an integer."""
+    """Return the model; ``leases`` limits how many there are of all types together."""
     model = LinearModel()
     lengths = np.diff(edges)
     n_types, n_buckets = len(types), lengths.size
-    overlap = _overlap(groups, edges)
+    overlap = groups.overlap(edges)
     group, kind, bucket = _cells(groups, overlap)
     most = _most_leases(groups)
     x = model.add_variables("x", group.size, high=1.0)
     n = model.add_variables("n", n_types * n_buckets, high=np.repeat(most, n_buckets))
     u = model.add_variables("u", n_types * n_buckets, high=np.repeat(most, n_buckets))
-    opened = model.add_variables("U", n_types, high=most, integer=whole)
+    opened = model.add_variables("U", n_types, high=most)
     billed_boot = problem.billing.billed_s(problem.boot_s)
     longest = max(problem.boot_s + float(edges[-1]), billed_boot)
-    charged = model.add_variables(
-        "C", n_types, cost=types.price_per_s, high=most * longest
-    )
+    # Money in minutes of the cheapest type keeps the solver's tolerances meaningful.
+    unit = float(types.price_per_s.min()) * 60
+    charged = model.add_variables("C", n_types, cost=types.price_per_s / unit, high=most * longest)
     n, u = n.reshape(n_types, n_buckets), u.reshape(n_types, n_buckets)
-    fleet = FleetModel(model, types, groups, edges, group, kind, bucket, x, n, u, opened)
+    used, row = np.unique(group * n_buckets + bucket, return_inverse=True)
+    fleet = FleetModel(
+        model, types, groups, edges, group, kind, bucket, x, n, u, opened, unit, used
+    )
     model.add_rows("work", group, x, 1.0, low=np.ones(len(groups)), high=1.0)
     _capacity_rows(fleet, problem, lengths)
-    cell = group * n_buckets + bucket
-    used, row = np.unique(cell, return_inverse=True)
     room = (groups.count * groups.vcpus)[used // n_buckets] * overlap.ravel()[used]
     model.add_rows("place", row, x, groups.vcpu_s[group, kind], high=room)
     _lease_rows(fleet, problem, lengths, charged, billed_boot)
     _machine_rows(fleet, problem, lengths)
+    model.add_rows("leases", np.zeros(n_types, int), opened, 1.0, low=leases[0], high=leases[1])
     return fleet
-
-
-def _overlap(groups: Groups, edges: FloatArray) -> FloatArray:
-    """Return the seconds that each group's window and each bucket share, (groups, buckets)."""
-    low = np.maximum(groups.start_s[:, None], edges[:-1])
-    high = np.minimum(groups.end_s[:, None], edges[1:])
-    return np.maximum(high - low, 0.0)
 
 
 def _cells(groups: Groups, overlap: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
@@ -124,7 +131,7 @@ def _cells(groups: Groups, overlap: FloatArray) -> tuple[IntArray, IntArray, Int
     return group, kind, bucket
 
 
-def _most_leases(problem: Problem, types: BoundTypes, groups: Groups) -> FloatArray:
+def _most_leases(groups: Groups) -> FloatArray:
     """Return how many leases of each type could ever be useful: one a task."""
     fits = np.isfinite(groups.vcpu_s)
     return np.maximum(1.0, (groups.count[:, None] * fits).sum(axis=0).astype(np.float64))
@@ -224,4 +231,3 @@ def _machine_rows(fleet: FleetModel, problem: Problem, lengths: FloatArray) -> N
         np.concatenate([groups.vcpu_s[g, k], -held[g] * lengths[b]]),
         high=np.zeros(few.size),
     )
-

@@ -63,7 +63,14 @@ class LinearModel:
         return np.arange(first, self.n_variables)
 
     def add_rows(
-        self, name: str, row: Any, column: Any, value: Any, *, low: Any = -np.inf, high: Any = np.inf
+        self,
+        name: str,
+        row: Any,
+        column: Any,
+        value: Any,
+        *,
+        low: Any = -np.inf,
+        high: Any = np.inf,
     ) -> IntArray:
         """Add a block of rows given as triplets and return the rows' indices.
 
@@ -143,9 +150,7 @@ class LinearModel:
             )
             if np.isfinite(row_low[i]):
                 problem += total >= float(row_low[i])
-            if np.isfinite(row_high[i]) and row_high[i] != row_low[i]:
-                problem += total <= float(row_high[i])
-            elif row_high[i] == row_low[i]:
+            if np.isfinite(row_high[i]):
                 problem += total <= float(row_high[i])
         return problem
 

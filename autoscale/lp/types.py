@@ -52,9 +52,7 @@ def bound_types(problem: Problem, tolerance: float) -> BoundTypes:
     usable = np.flatnonzero(np.isfinite(duration).any(axis=0))
     # Cheap per vCPU and small first: these absorb the others.
     speed = _typical_speed(problem)
-    order = usable[
-        np.lexsort((usable, catalog.vcpus[usable], _per_work(problem, speed)[usable]))
-    ]
+    order = usable[np.lexsort((usable, catalog.vcpus[usable], _per_work(problem, speed)[usable]))]
     kept: list[int] = []
     cheaper: dict[int, float] = {}
     faster: dict[int, float] = {}
@@ -83,7 +81,9 @@ def _typical_speed(problem: Problem) -> FloatArray:
     count = np.bincount(problem.task_class, minlength=len(duration))
     total = count @ np.where(np.isfinite(duration), duration, 0.0)
     usable = np.isfinite(duration).all(axis=0)
-    speed: FloatArray = np.where(usable, total[usable].min(initial=1.0) / np.maximum(total, 1e-9), 1)
+    speed: FloatArray = np.where(
+        usable, total[usable].min(initial=1.0) / np.maximum(total, 1e-9), 1
+    )
     return np.maximum(speed, 1e-9)
 
 

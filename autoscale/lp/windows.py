@@ -5,7 +5,7 @@ Times here count from the moment at which a lease requested at submission is rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,19 @@ class Windows:
             graph.latest_finish_s(w, fastest, horizon_s),
         )
 
+    @classmethod
+    def between(
+        cls, problem: Problem, horizon_s: float, start_low: FloatArray, start_high: FloatArray
+    ) -> Windows:
+        """Return the windows when, besides, task i starts within ``[start_low, start_high]``."""
+        from autoscale.lp import kernels
+
+        w, fastest = problem.workflow, problem.fastest_s
+        return cls(
+            kernels.earliest_starts(w.parent_ptr, w.parents, fastest, start_low),
+            kernels.latest_ends(w.child_ptr, w.children, fastest, start_high, horizon_s),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Groups:
@@ -52,8 +65,11 @@ class Groups:
     vcpu_s
         Least vCPU-seconds that the whole group needs on each type, shape (groups, types); inf
         where no member fits or none can end in its window there.
-    shortest_s, longest_s
-        Least and largest duration of a member on each type, shape (groups, types).
+    shortest_s
+        Least duration of a member on each type, shape (groups, types).
+    evenness
+        Mean over largest work of a member: a share of the group's work is at least this share of
+        its tasks.
     memory_s, gpu_s
         As ``vcpu_s``, for bytes and GPUs held.
     """
@@ -67,13 +83,26 @@ class Groups:
     memory_s: FloatArray
     gpu_s: FloatArray
     shortest_s: FloatArray
-    longest_s: FloatArray
+    evenness: FloatArray
 
     def __len__(self) -> int:
         return int(self.count.size)
 
+    def only(self, kinds: IntArray) -> Groups:
+        """Return the same groups with some of the types."""
+        per_type = ("vcpu_s", "memory_s", "gpu_s", "shortest_s")
+        return replace(self, **{name: getattr(self, name)[:, kinds] for name in per_type})
 
-def bucket_edges(windows: Windows, work: FloatArray, horizon_s: float, n_buckets: int) -> FloatArray:
+    def overlap(self, edges: FloatArray) -> FloatArray:
+        """Return the seconds that each group's window shares with each bucket."""
+        low = np.maximum(self.start_s[:, None], edges[:-1])
+        high = np.minimum(self.end_s[:, None], edges[1:])
+        return np.maximum(high - low, 0.0)
+
+
+def bucket_edges(
+    windows: Windows, work: FloatArray, horizon_s: float, n_buckets: int
+) -> FloatArray:
     """Return increasing edges from 0 to the horizon: even ones, and the busiest windows' ends.
 
     Half of the edges are even; the other half are the ends of windows behind which most work lies,
@@ -141,12 +170,13 @@ def _gather(
     np.maximum.at(end, of_task, windows.latest_end_s)
     np.minimum.at(vcpus, of_task, w.vcpus)
     shortest = np.full((n_groups, n_types), np.inf)
-    longest = np.zeros((n_groups, n_types))
     np.minimum.at(shortest, of_task, np.where(allowed, duration, np.inf))
-    np.maximum.at(longest, of_task, np.where(allowed, duration, 0.0))
     # Work is measured on each task's own shortest duration; a share of the group's work done on a
     # type takes at least that share of (work x least ratio), whichever tasks it consists of.
     base = np.maximum(np.where(allowed, duration, np.inf).min(axis=1), 1e-9)
+    count = np.bincount(of_task, minlength=n_groups)
+    largest = np.zeros(n_groups)
+    np.maximum.at(largest, of_task, base * w.vcpus)
     resource = []
     for need in (w.vcpus, w.memory_bytes, w.gpus):
         work = base * w.vcpus
@@ -157,7 +187,7 @@ def _gather(
         resource.append(ratio * total[:, None])
     return Groups(
         of_task=of_task,
-        count=np.bincount(of_task, minlength=n_groups),
+        count=count,
         vcpus=vcpus,
         start_s=start,
         end_s=end,
@@ -165,5 +195,6 @@ def _gather(
         memory_s=resource[1],
         gpu_s=resource[2],
         shortest_s=shortest,
-        longest_s=longest,
+        evenness=np.bincount(of_task, weights=base * w.vcpus, minlength=n_groups)
+        / (count * largest),
     )

@@ -36,9 +36,12 @@ class Setting:
     share_power
         Discount of added cost by the share of the machine that a task takes: 0 charges a new
         machine wholly to its first task, 1 assumes that others will fill the rest.
+    prefer
+        Catalogue index of a type that new leases take wherever it is fast enough, or -1.
     """
 
     share_power: float = 0.0
+    prefer: int = -1
 
 
 def schedule(problem: Problem, *, rng: np.random.Generator) -> Plan:
@@ -162,6 +165,8 @@ def new_type_order(problem: Problem, setting: Setting) -> Any:
     finite = np.isfinite(duration)
     billed = problem.billing.billed_array_s(np.where(finite, held, 0.0))
     score = np.where(finite, billed * problem.catalog.price_per_s * share, np.inf)
+    if setting.prefer >= 0:
+        score[finite[:, setting.prefer], setting.prefer] = 0.0
     ranked = np.lexsort((duration, score), axis=1).astype(np.int32)
     ranked[~np.take_along_axis(finite, ranked, axis=1)] = -1
     return _only_faster(ranked, duration)

@@ -1,0 +1,122 @@
+"""Improvement of a plan by ruin and recreate; a thin driver around the compiled search."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoscale.plan.decode import capacities, decode, needs, tighten
+from autoscale.schedulers.list_scheduler import Setting, new_type_order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscale.model.problem import Problem
+    from autoscale.plan.plan import Plan
+
+SHORTEST_S = 1e-5
+"""Tasks of no duration are given this much while searching, so that they take part in profiles."""
+
+PLACES_PER_SECOND = 3e6
+"""Places looked at per second of time limit. Counting work instead of reading the clock makes the
+search the same on every machine that is fast enough."""
+
+ROUNDS = 2000
+"""Rounds of one call to the compiled search, at most."""
+
+
+def improve(
+    plan: Plan,
+    *,
+    seed: int,
+    effort_s: float,
+    stop: Callable[[Plan], bool] | None = None,
+    clock_limit_s: float = math.inf,
+) -> Plan:
+    """Return a plan at most as dear, found by ruin and recreate within the effort.
+
+    Parameters
+    ----------
+    plan
+        A plan that meets its deadline.
+    seed
+        Seed of the search.
+    effort_s
+        Effort in nominal seconds; see ``PLACES_PER_SECOND``.
+    stop
+        Called with each better plan; true ends the search.
+    clock_limit_s
+        Reading of ``time.perf_counter()`` at which the search ends in any case.
+    """
+    problem = plan.problem
+    best = plan
+    budget = effort_s * PLACES_PER_SECOND
+    spent = 0.0
+    rng = np.random.default_rng(seed)
+    idle_calls = 0
+    while spent < budget and time.perf_counter() < clock_limit_s and idle_calls < 6:
+        heat = 0.02 * best.cost_usd / max(1, min(best.n_leases, 50)) * 4.0 ** -(idle_calls % 3)
+        found, work = _search(problem, best, int(rng.integers(2**31)), heat, budget - spent)
+        spent += work + 2e4
+        if found.cost_usd < best.cost_usd - 1e-10:
+            idle_calls = 0 if found.cost_usd < best.cost_usd * (1 - 1e-4) else idle_calls + 1
+            best = found
+            if stop is not None and stop(best):
+                break
+        else:
+            idle_calls += 1
+    return best
+
+
+def _search(
+    problem: Problem, plan: Plan, seed: int, heat: float, budget: float
+) -> tuple[Plan, float]:
+    from autoscale.optimize import kernels
+
+    w = problem.workflow
+    duration = np.maximum(problem.duration_s, SHORTEST_S)
+    task_lease = plan.task_lease.astype(np.int64)
+    start = plan.task_start_s.copy()
+    room = plan.n_leases + max(16, plan.n_leases // 4)
+    lease_type = np.zeros(room, dtype=np.int32)
+    lease_type[: plan.n_leases] = plan.lease_type
+    kind = plan.lease_type[plan.task_lease]
+    finish = start + duration[problem.task_class, kind]
+    per_round = 8.0 * max(4, plan.n_leases)
+    rounds = int(min(ROUNDS, max(50, budget / per_round)))
+    _, n_leases, work = kernels.ruin_recreate(
+        seed,
+        rounds,
+        heat,
+        heat * 1e-2,
+        problem.task_class,
+        duration,
+        new_type_order(problem, Setting()),
+        duration.min(axis=1)[problem.task_class],
+        w.parent_ptr,
+        w.parents,
+        w.child_ptr,
+        w.children,
+        needs(problem),
+        capacities(problem),
+        problem.catalog.price_per_s,
+        problem.boot_s,
+        problem.billing.quantum_s,
+        problem.billing.minimum_s,
+        problem.deadline_s if problem.deadline_s is not None else np.inf,
+        task_lease,
+        start,
+        finish,
+        lease_type,
+        plan.n_leases,
+    )
+    order = np.lexsort((np.arange(len(w)), start))
+    found = decode(problem, lease_type[:n_leases], task_lease, order, not_before_s=start)
+    found = tighten(found)
+    deadline = problem.deadline_s
+    if deadline is not None and found.makespan_s > deadline + 1e-7:
+        return plan, float(work)
+    return found, float(work)
