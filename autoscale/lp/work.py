@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autoscale.model.problem import Problem
 
 SAFETY = 1 - 4e-6
-"""Bounds are scaled by this: a plan may be up to 1e-6 (relative, and in time) off and still pass."""
+"""Bounds are scaled by this: a plan may be 1e-6 (relative, and in time) off and still pass."""
 
 
 def work_bound_usd(problem: Problem) -> float:

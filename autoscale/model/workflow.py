@@ -373,12 +373,17 @@ def _number_column(
     label: str, values: Any, n: int, dtype: Any, least: int, ids: StringArray, where: str
 ) -> Any:
     raw = np.broadcast_to(np.asarray(values), (n,))
-    bad = ~(np.isfinite(raw) & (raw >= least))
+    if raw.dtype == object:  # integers beyond 64 bits
+        raw = raw.astype(np.float64)
+    most = math.inf if dtype is np.float64 else float(np.iinfo(dtype).max)
+    bad = ~(np.isfinite(raw) & (raw >= least) & (raw < most))
     if bad.any():
         i = int(np.argmax(bad))
+        below = "" if math.isinf(most) else f" and below {most:.3g}"
         raise InputError(
-            f"{where}: task {str(ids[i])!r}: {label} must be a finite number >= {least}, "
-            f"got {raw[i]!r}" + (f" (and {int(bad.sum()) - 1} more tasks)" if bad.sum() > 1 else "")
+            f"{where}: task {str(ids[i])!r}: {label} must be a finite number >= {least}"
+            f"{below}, got {raw[i].item()!r}"
+            + (f" (and {int(bad.sum()) - 1} more tasks)" if bad.sum() > 1 else "")
         )
     return raw.astype(dtype)
 
