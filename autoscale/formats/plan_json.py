@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autoscale.errors import InputError
-from autoscale.formats.files import atomic_write, read_bytes
+from autoscale.formats.files import PathLike, atomic_write, read_bytes
 from autoscale.formats.plan_decoding import plan_from_document
 from autoscale.version import VERSION
 
@@ -31,8 +31,6 @@ SCHEMA = "autoscale-plan/1"
 
 FOLDER_FILES = ("plan.json", "leases.parquet", "assignments.parquet")
 """What a plan written as a folder consists of."""
-
-PathLike = str | os.PathLike[str]
 
 
 def is_folder_path(path: PathLike) -> bool:
