@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from autoscale.version import VERSION as __version__
+from autoscale.version import __version__
 
 if TYPE_CHECKING:
     from autoscale.api import make_problem, read_workflow

@@ -63,7 +63,8 @@ def read_workflow(path: PathLike, *, default_runtime_s: float | None = None) -> 
     names = example_names()
     matching = [name for name in names if name == text] or [n for n in names if n.startswith(text)]
     if not matching or text == EXAMPLE:
-        raise InputError(unknown("example", text, names))
+        stems = [name.removeprefix(EXAMPLE) for name in names]
+        raise InputError(unknown("example", text.removeprefix(EXAMPLE), stems))
     stem = matching[0].removeprefix(EXAMPLE)
     files = [data_path("examples", stem + suffix) for suffix in _SUFFIXES]
     found = next(file for file in files if file.is_file())

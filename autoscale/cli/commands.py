@@ -21,8 +21,13 @@ def plan(
     workflow: WorkflowPath,
     /,
     *,
-    deadline: Annotated[str | None, Parameter(help="Every task ends by then, e.g. 2h; cost is minimised.")] = None,
-    budget: Annotated[str | None, Parameter(help="The plan costs at most so many dollars, e.g. 5; alone, time is minimised.")] = None,
+    deadline: Annotated[
+        str | None, Parameter(help="Every task ends by then, e.g. 2h; cost is minimised.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        Parameter(help="The plan costs at most so many dollars, e.g. 5; alone, time is minimised."),
+    ] = None,
     offer: Offer = _OFFER,
     reading: Reading = _READING,
     planner: Annotated[str, Parameter(help="list, cheapest or fastest.")] = "list",

@@ -31,7 +31,7 @@ def build_app() -> App:
     from cyclopts import App
 
     from autoscale.cli import commands, listing
-    from autoscale.version import VERSION
+    from autoscale.version import __version__
 
     app = App(
         name="autoscale",
@@ -39,16 +39,18 @@ def build_app() -> App:
         "far at most the plan is from the best possible one.",
         help_epilogue=_EPILOGUE,
         help_format="plaintext",
-        version=VERSION,
+        version=__version__,
         exit_on_error=False,
         print_error=False,
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
-    for command in (commands.plan, commands.check, commands.simulate):
-        app.command(command)
-    for command in (listing.show, listing.catalog, listing.generate):
-        app.command(command)
+    app.command(commands.plan)
+    app.command(commands.check)
+    app.command(commands.simulate)
+    app.command(listing.show)
+    app.command(listing.catalog)
+    app.command(listing.generate)
     return app
 
 
@@ -75,7 +77,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return BROKEN_PIPE
     except MemoryError:
         return _fail("not enough memory for this workflow", DEFECT)
-    except Exception as error:  # noqa: BLE001 - the last line of defence against tracebacks
+    except Exception as error:  # the last line of defence against tracebacks
         return _fail(
             f"unexpected {type(error).__name__}: {error} (this is a defect; run again with "
             "AUTOSCALE_DEBUG=1 for the traceback)",

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from autoscale.cli.options import Fleet, Gantt, Json, Reading
+from autoscale.cli.options import Fleet, Gantt, Json, Reading, note_region
 
 if TYPE_CHECKING:
-    from autoscale.model.catalog import Catalog
     from autoscale.plan.plan import Plan
 
 _READING = Reading()
@@ -95,8 +94,12 @@ def catalog(
     types: Annotated[str | None, Parameter(help="Only names that match, e.g. 'c7*,m7*'.")] = None,
     vcpus: Annotated[int, Parameter(help="At least so many vCPUs.")] = 0,
     memory: Annotated[float, Parameter(help="At least so many GiB of memory.")] = 0.0,
-    gpu: Annotated[bool, Parameter(help="Only types with GPUs.", negative="", show_default=False)] = False,
-    spot: Annotated[bool, Parameter(help="Only types offered as spot.", negative="", show_default=False)] = False,
+    gpu: Annotated[
+        bool, Parameter(help="Only types with GPUs.", negative="", show_default=False)
+    ] = False,
+    spot: Annotated[
+        bool, Parameter(help="Only types offered as spot.", negative="", show_default=False)
+    ] = False,
     sort: Annotated[Order, Parameter(help="What to sort by.")] = "name",
     limit: Annotated[int | None, Parameter(help="At most so many rows.")] = None,
     json: Json = False,
@@ -112,7 +115,8 @@ def catalog(
     if name is None:
         _overview(json)
         return
-    offer = _region(load_catalog(name), region)
+    offer = load_catalog(name)
+    offer = offer.in_region(note_region(offer) if region is None else region)
     if types is not None:
         from autoscale.api import split_patterns
 
@@ -133,20 +137,10 @@ def catalog(
         return
     from autoscale.cli.render import catalog_table
 
-    count = f"{len(rows)} types" if len(shown) == len(rows) else f"{len(shown)} of {len(rows)} types"
+    count = (
+        f"{len(rows)} types" if len(shown) == len(rows) else f"{len(shown)} of {len(rows)} types"
+    )
     emit(catalog_table(shown, f"{offer.name}, {', '.join(offer.regions)}: {count}"))
-
-
-def _region(offer: Catalog, region: str | None) -> Catalog:
-    """Return one region, stated on standard error where it is our choice."""
-    from autoscale.api import default_region
-    from autoscale.cli.output import note
-
-    if region is None:
-        region = default_region(offer)
-        if len(offer.regions) > 1:
-            note(f"region {region}; others with --region: {', '.join(offer.regions)}")
-    return offer.in_region(region)
 
 
 def _sorted(rows: list[dict[str, object]], sort: Order) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 if TYPE_CHECKING:
+    from autoscale.model.catalog import Catalog
     from autoscale.model.problem import Problem
     from autoscale.model.workflow import Workflow
 
@@ -83,20 +84,14 @@ class Offer:
 
     def problem(self, workflow: Workflow, **goal: Any) -> Problem:
         """Return the problem of planning the workflow on this offer."""
-        from autoscale.api import default_region, make_problem
-        from autoscale.cli.output import note
+        from autoscale.api import make_problem
         from autoscale.formats.catalog_csv import load_catalog
 
         catalog = load_catalog(self.catalog)
-        region = self.region
-        if region is None:
-            region = default_region(catalog)
-            if len(catalog.regions) > 1:
-                note(f"region {region}; others with --region: {', '.join(catalog.regions)}")
-        return make_problem(
+        problem = make_problem(
             workflow,
             catalog=catalog,
-            region=region,
+            region=self.region,
             types=self.types,
             purchase=self.purchase,  # type: ignore[arg-type]
             billing=self.billing,
@@ -105,3 +100,17 @@ class Offer:
             storage_bandwidth=self.storage_bandwidth,
             **goal,
         )
+        if self.region is None:
+            note_region(catalog)
+        return problem
+
+
+def note_region(catalog: Catalog) -> str:
+    """Return the region that is taken where none is named, and say so on standard error."""
+    from autoscale.api import default_region
+    from autoscale.cli.output import note
+
+    region = default_region(catalog)
+    if len(catalog.regions) > 1:
+        note(f"region {region}; others with --region: {', '.join(catalog.regions)}")
+    return region

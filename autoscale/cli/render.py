@@ -107,7 +107,10 @@ def workflow_parts(facts: Facts) -> list[RenderableType]:
         ("tasks", f"{facts['tasks']:,}"),
         ("edges", f"{facts['edges']:,}"),
         ("levels", f"{facts['levels']:,}, the widest of {facts['width']:,} tasks"),
-        ("work", f"{facts['runtime_seconds']:,.6g} s ({format_duration(facts['runtime_seconds'])})"),
+        (
+            "work",
+            f"{facts['runtime_seconds']:,.6g} s ({format_duration(facts['runtime_seconds'])})",
+        ),
         (
             "critical path",
             f"{facts['critical_path_seconds']:,.6g} s "
@@ -163,7 +166,10 @@ def simulation_parts(facts: Facts) -> list[RenderableType]:
         return [table, Text("the simulator reproduces the plan to 1e-6")]
     worst = {k: v for k, v in facts["largest_differences"].items() if v}
     listed = ", ".join(f"{k} {v:.6g}" for k, v in worst.items())
-    return [table, Text(f"the simulator does NOT reproduce the plan; largest differences: {listed}")]
+    return [
+        table,
+        Text(f"the simulator does NOT reproduce the plan; largest differences: {listed}"),
+    ]
 
 
 def catalog_table(rows: Sequence[Facts], title: str) -> Table:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from autoscale.errors import InputError
 from autoscale.formats.files import PathLike, atomic_write, read_bytes
 from autoscale.formats.plan_decoding import plan_from_document
-from autoscale.version import VERSION
+from autoscale.version import __version__
 
 if TYPE_CHECKING:
     from autoscale.model.catalog import InstanceType
@@ -167,7 +167,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "makespan_seconds": plan.makespan_s,
         "certificate": _certificate(plan),
         "provenance": {
-            "version": VERSION,
+            "version": __version__,
             "seed": plan.provenance.seed,
             "planner": plan.provenance.planner,
             "solver": plan.provenance.solver,

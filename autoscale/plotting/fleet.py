@@ -12,7 +12,7 @@ from autoscale.plotting.gantt import gantt_titles
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from autoscale.model.arrays import FloatArray, IntArray
+    from autoscale.model.arrays import FloatArray, Int32Array, IntArray
     from autoscale.plan.plan import Plan
 
 
@@ -59,7 +59,7 @@ def plot_fleet(plan: Plan, ax: Axes | None = None) -> Axes:
 
 
 def _level(
-    start_s: FloatArray, end_s: FloatArray, amount: IntArray
+    start_s: FloatArray, end_s: FloatArray, amount: IntArray | Int32Array
 ) -> tuple[FloatArray, FloatArray]:
     """Return the times at which the sum of amounts held changes, and the sum from then on."""
     time_s, at = np.unique(np.concatenate([[0.0], start_s, end_s]), return_inverse=True)

@@ -163,7 +163,7 @@ def _label_groups(ax: Axes, plan: Plan, rows: Rows, top: FloatArray, height: Flo
         members = np.flatnonzero(rows.row_type == kind)
         low, high = top[members[0]], top[members[-1]] + height[members[-1]]
         groups.append((high - low, 0.5 * (low + high), kind))
-    figure = ax.get_figure()
+    figure = ax.get_figure(root=True)
     inches = ax.get_position().height * (figure.get_figheight() if figure else 5.0)
     least = 0.34 / max(inches, 0.1) * (top[-1] + height[-1] + 0.6) if top.size else 1.0
     ticks: dict[float, str] = {}

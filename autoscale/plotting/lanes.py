@@ -94,7 +94,7 @@ def busy_blocks(plan: Plan) -> Blocks:
     vcpus = plan.problem.catalog.vcpus[plan.lease_type].tolist()
     order = np.lexsort((np.arange(len(w)), plan.task_start_s, plan.task_lease))
     columns = (plan.task_lease, plan.task_start_s, plan.task_end_s, w.vcpus)
-    blocks: list[tuple[int, int, int]] = []
+    rows: list[tuple[int, int, int]] = []
     free: list[int] = []
     running: list[tuple[float, list[int]]] = []
     current = -1
@@ -109,14 +109,14 @@ def busy_blocks(plan: Plan) -> Blocks:
         # A plan that breaks the rules is drawn too: what does not fit is drawn in lane 0.
         taken = [heapq.heappop(free) for _ in range(min(need, len(free)))]
         heapq.heappush(running, (end, taken))
-        blocks += [(i, lane, height) for lane, height in _runs(taken or [0])]
-    task, lane, height = np.array(blocks, dtype=np.int64).reshape(-1, 3).T
+        rows += [(i, first, count) for first, count in _runs(taken or [0])]
+    table = np.array(rows, dtype=np.int64).reshape(-1, 3)
     return Blocks(
-        task=task,
-        lane=lane,
-        height=height,
-        start_s=plan.task_start_s[task],
-        end_s=plan.task_end_s[task],
+        task=table[:, 0],
+        lane=table[:, 1],
+        height=table[:, 2],
+        start_s=plan.task_start_s[table[:, 0]],
+        end_s=plan.task_end_s[table[:, 0]],
     )
 
 
@@ -146,18 +146,18 @@ def merged(plan: Plan, blocks: Blocks, closer_than_s: float) -> Blocks:
     lease = plan.task_lease[blocks.task]
     kind = plan.problem.workflow.category[blocks.task]
     order = np.lexsort((blocks.start_s, blocks.height, blocks.lane, lease))
-    keys = [column[order] for column in (lease, blocks.lane, blocks.height, kind)]
+    lane, height = blocks.lane[order], blocks.height[order]
     start, end = blocks.start_s[order], blocks.end_s[order]
     begins = np.ones(order.size, dtype=bool)
     begins[1:] = start[1:] - end[:-1] > closer_than_s
-    for key in keys:
+    for key in (lease[order], lane, height, kind[order]):
         begins[1:] |= key[1:] != key[:-1]
     first = np.flatnonzero(begins)
     last = np.append(first[1:], order.size) - 1
     return Blocks(
         task=blocks.task[order][first],
-        lane=keys[1][first],
-        height=keys[2][first],
+        lane=lane[first],
+        height=height[first],
         start_s=start[first],
         end_s=end[last],
     )
