@@ -68,16 +68,22 @@ def gantt_titles(plan: Plan) -> tuple[str, str]:
     """Return the title of a plan and the line under it."""
     w = plan.problem.workflow
     title = f"{style.shortened(w.name, 40)}: {len(w):,} tasks for {format_money(plan.cost_usd)}"
-    details = [f"done in {format_duration(plan.makespan_s)}"]
-    if math.isfinite(plan.slack_s):
-        details[0] += f", {format_duration(abs(plan.slack_s))} " + (
-            "before the deadline" if plan.slack_s >= 0 else "late"
-        )
+    details = [f"done in {format_duration(plan.makespan_s)}{_margin(plan.slack_s)}"]
     plural = "" if plan.n_leases == 1 else "s"
     details.append(f"{plan.n_leases:,} lease{plural}, {plan.utilisation:.0%} busy")
     if math.isfinite(plan.gap):
         details.append(f"at most {plan.gap:.1%} above the optimum")
     return title, "   |   ".join(details)
+
+
+def _margin(slack_s: float) -> str:
+    """Return how far the end is from the deadline, in words."""
+    if not math.isfinite(slack_s):
+        return ""
+    if 0 <= slack_s < 1:
+        return ", just before the deadline"
+    side = "before the deadline" if slack_s > 0 else "late"
+    return f", {format_duration(abs(slack_s))} {side}"
 
 
 def _horizon_s(plan: Plan) -> float:
