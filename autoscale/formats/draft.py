@@ -8,10 +8,12 @@ a negative size counts 0, and a runtime of 0 is allowed where a missing one is a
 from __future__ import annotations
 
 import difflib
+import gc
 import math
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +23,7 @@ from autoscale.model.arrays import FloatArray, IntArray, csr, frozen, string_arr
 from autoscale.model.workflow import FileTable, Workflow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 SIZE_LIMIT = 2.0**62
 """No size or memory is as large as this many bytes; larger figures are mistakes."""
@@ -216,10 +218,30 @@ def pairs(
     lists: Sequence[Sequence[str] | None], index: Mapping[str, int]
 ) -> tuple[IntArray, IntArray]:
     """Return rows (owner, member): the index of each list, and of each name in it or -1."""
-    counts = np.fromiter((len(names or ()) for names in lists), np.int64, len(lists))
-    flat = chain.from_iterable(names or () for names in lists)
-    member = np.fromiter((index.get(name, -1) for name in flat), np.int64, int(counts.sum()))
-    return np.repeat(np.arange(len(lists)), counts), member
+    owner, flat = flattened(lists)
+    return owner, np.fromiter(map(index.get, flat, repeat(-1)), np.int64, owner.size)
+
+
+def flattened(lists: Sequence[Sequence[str] | None]) -> tuple[IntArray, Iterator[str]]:
+    """Return the index of the list of each name, and the names one after the other."""
+    full = [names or () for names in lists]
+    counts = np.fromiter(map(len, full), np.int64, len(full))
+    return np.repeat(np.arange(len(full)), counts), chain.from_iterable(full)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking millions of new objects again and again.
+
+    Readers make many lists and no cycles; with the collector on they take several times as long.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def known_pairs(

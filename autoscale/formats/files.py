@@ -95,9 +95,9 @@ def atomic_write(path: PathLike) -> Iterator[BinaryIO]:
     """
     where = os.fspath(path)
     target = Path(os.path.realpath(where))
-    if target.is_dir():
+    if os.path.isdir(target):
         raise InputError(f"{where}: cannot be written: it is a folder; give a file name")
-    if target.exists() and not target.is_file():
+    if os.path.exists(target) and not os.path.isfile(target):
         with _explained(where, target, target), target.open("wb") as out:
             yield out
         return

@@ -27,19 +27,21 @@ from autoscale.errors import InputError
 from autoscale.formats.draft import (
     Draft,
     Uses,
+    collector_paused,
     counted,
     file_edges,
+    flattened,
     known_pairs,
     numbered,
     optional_floats,
-    pairs,
     repeated,
 )
 from autoscale.formats.files import PathLike, read_bytes
 from autoscale.formats.wfformat_writer import write_wfformat
+from autoscale.model.arrays import distinct
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from autoscale.model.arrays import IntArray
     from autoscale.model.workflow import Workflow
@@ -143,21 +145,26 @@ def read_wfformat(path: PathLike, *, default_runtime_s: float | None = None) -> 
 
 def parse_wfformat(data: bytes, where: str, *, default_runtime_s: float | None = None) -> Workflow:
     """Return the workflow that the JSON text describes; ``where`` names it in messages."""
+    data = data.removeprefix(b"\xef\xbb\xbf")
     _check_header(data, where)
+    with collector_paused():
+        draft = _parsed(data, where)
+        return draft.build(default_runtime_s)
+
+
+def _parsed(data: bytes, where: str) -> Draft:
     document = _decode(data, _Document, where)
     body = document.workflow
     name = document.name or Path(where).name.split(".json")[0]
     if body.specification is not None:
-        draft = _draft(name, body.specification, body.execution, where)
-    else:
-        tasks = body.tasks if body.tasks is not None else body.jobs
-        if tasks is None:
-            raise InputError(
-                f"{where}: not a WfFormat workflow: 'workflow' has neither 'specification' "
-                "nor 'tasks' nor 'jobs'"
-            )
-        draft = _old_draft(name, tasks, where)
-    return draft.build(default_runtime_s)
+        return _draft(name, body.specification, body.execution, where)
+    tasks = body.tasks if body.tasks is not None else body.jobs
+    if tasks is None:
+        raise InputError(
+            f"{where}: not a WfFormat workflow: 'workflow' has neither 'specification' "
+            "nor 'tasks' nor 'jobs'"
+        )
+    return _old_draft(name, tasks, where)
 
 
 def _check_header(data: bytes, where: str) -> None:
@@ -357,8 +364,8 @@ def _declared_edges(
     """Return the edges that the lists of parents or the lists of children declare."""
     child, parent = known_pairs([task.parents for task in tasks], index, ids, "parent", where)
     above, below = known_pairs([task.children for task in tasks], index, ids, "child", where)
-    up = np.unique(parent * len(ids) + child)
-    down = np.unique(above * len(ids) + below)
+    up = distinct(parent * len(ids) + child)
+    down = distinct(above * len(ids) + below)
     if up.size and down.size:
         one_sided = np.setxor1d(up, down, assume_unique=True).size
         if one_sided:
@@ -369,13 +376,12 @@ def _declared_edges(
     return np.concatenate([parent, above]), np.concatenate([child, below])
 
 
-def _file_indices(names: Sequence[str], files: dict[str, int]) -> IntArray:
+def _file_indices(names: Iterable[str], files: dict[str, int]) -> IntArray:
     """Return the index of each name, numbering new names in the order of their mention."""
-    return np.fromiter((files.setdefault(n, len(files)) for n in names), np.int64, len(names))
+    return np.array([files.setdefault(name, len(files)) for name in names], dtype=np.int64)
 
 
 def _uses(lists: Sequence[list[str] | None], files: dict[str, int]) -> Uses:
-    names = [name for listed in lists for name in listed or ()]
-    _file_indices(names, files)
-    task, file = pairs(lists, files)
+    task, names = flattened(lists)
+    file = _file_indices(names, files)
     return Uses(task, file, np.full(file.size, np.nan))

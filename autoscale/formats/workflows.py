@@ -55,12 +55,14 @@ def _parser(data: bytes, where: str) -> _Parser:
         return parse_wfformat
     if text[:1] == b"<":
         return parse_dax
+    header = text.split(b"\n", 1)[0]
+    if b"," in header and b"runtime" in header:
+        return parse_workflow_csv
     name = where.lower().removesuffix(".gz")
     if name.endswith(".json"):
         return parse_wfformat
     if name.endswith((".xml", ".dax")):
         return parse_dax
-    header = text.split(b"\n", 1)[0]
-    if name.endswith(".csv") or b"runtime" in header:
+    if name.endswith(".csv"):
         return parse_workflow_csv
     raise InputError(f"{where}: not a workflow: {_EXPECTED}; the file starts with {text[:16]!r}")

@@ -50,3 +50,11 @@ def csr(owner: Any, member: Any, n_owners: int) -> tuple[IntArray, Int32Array]:
     np.cumsum(np.bincount(owner, minlength=n_owners), out=ptr[1:])
     order = np.argsort(owner, kind="stable")
     return frozen(ptr, np.int64), frozen(np.asarray(member)[order], np.int32)
+
+
+def distinct(values: IntArray) -> IntArray:
+    """Return the distinct values, ascending: ``numpy.unique``, much faster on millions."""
+    ordered = np.sort(values)
+    first = np.ones(ordered.size, dtype=np.bool_)
+    np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+    return ordered[first]

@@ -21,6 +21,7 @@ from autoscale.model.arrays import (
     IntArray,
     StringArray,
     csr,
+    distinct,
     frozen,
     string_array,
 )
@@ -140,7 +141,7 @@ class Workflow:
     vcpus, memory_bytes, gpus
         What a task holds while it runs: whole vCPUs >= 1, bytes, GPUs, shape (n,).
     parent_ptr, parents, child_ptr, children
-        CSR adjacency, both ways.
+        CSR adjacency, both ways; neighbours in ascending order.
     level
         Longest edge count from an entry task, shape (n,); non-decreasing.
     files
@@ -324,8 +325,10 @@ class Workflow:
         rank = np.empty(n, dtype=np.int64)
         rank[order] = np.arange(n)
         table = (files or FileTable.empty(n)).permuted(order)
-        parent_ptr, parents = csr(rank[child], rank[parent], n)
-        child_ptr, children = csr(rank[parent], rank[child], n)
+        # By child, then parent: the adjacency depends on the tasks' order alone, not the edges'.
+        child, parent = np.divmod(np.sort(rank[child] * n + rank[parent]), n)
+        parent_ptr, parents = csr(child, parent, n)
+        child_ptr, children = csr(parent, child, n)
         return cls(
             name=name,
             ids=frozen_strings(id_column[order]),
@@ -399,7 +402,7 @@ def _unique_edges(
             f"{where}: task {str(ids[child[np.argmax(loops)]])!r} is its own parent; "
             "remove the edge"
         )
-    key = np.unique(child * n + parent)
+    key = distinct(child * n + parent)
     return key % n, key // n
 
 

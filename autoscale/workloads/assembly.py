@@ -130,10 +130,9 @@ def shares(
     at = np.arange(n + 1, dtype=np.float64)
     if rng is not None:
         at[1:-1] += rng.uniform(-0.5 * tolerance, 0.5 * tolerance, n - 1)
-    out: IntArray = np.diff(np.floor(at * (total / n) + 1e-9).astype(np.int64))
-    if out.min() < 1 or out.sum() != total:
-        return shares(total, n)
-    return out
+    cut: IntArray = np.floor(at * (total / n) + 1e-9).astype(np.int64)
+    out: IntArray = cut[1:] - cut[:-1]
+    return out if out.min() >= 1 else shares(total, n)
 
 
 def numbered(stem: str, first: int, n: int, suffix: str = "") -> StringArray:
@@ -243,9 +242,6 @@ class Assembly:
 
 
 def _pairs(blocks: list[tuple[IntArray, IntArray]]) -> tuple[Any, Any]:
-    if not blocks:
-        none = np.zeros(0, dtype=np.int64)
-        return none, none
     return (
         np.concatenate([tasks for tasks, _ in blocks]),
         np.concatenate([files for _, files in blocks]),

@@ -10,7 +10,6 @@ No peak memory is stated there, so it is 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,8 +62,9 @@ SIPHT_RUNTIME_S = {
     "Blast_paralogues": Spread(4.99, 1.149),
     "SRNA_annotate": Spread(1.68, 0.959),
 }
+PATSER_BYTES = Spread(91780.15, 248987.0)
 SIPHT_OUTPUT_BYTES = {
-    "Patser": Spread(91780.15, 248987.0),
+    "Patser": PATSER_BYTES,
     "Findterm": Spread(35194875.0, 11088500.0),
     "RNAMotif": Spread(1053820.5, 91713.3),
     "Transterm": Spread(440505.5, 460.4),
@@ -147,7 +147,7 @@ def epigenomics(n_tasks: int, rng: np.random.Generator) -> Workflow:
     """Return an Epigenomics workflow of 8 levels, or 9 with several lanes.
 
     L ``fastqSplit`` -> C chains ``filterContams`` -> ``sol2sanger`` -> ``fastq2bfq`` -> ``map``
-    -> L ``mapMerge`` -> (if L > 1) one ``mapMerge`` -> ``maqIndex`` -> ``pileup``. L is about
+    -> L ``mapMerge`` -> (if L > 1) one ``mapMerge`` -> ``maqindex`` -> ``pileup``. L is about
     n / 140, so that a lane has 35 chains. Exactly ``n_tasks`` for 15, odd sizes from 19 on and
     multiples of 4 from 8 to 208; otherwise the nearest of these. Edges: 5 C + 2, and L more if
     L > 1.
@@ -174,7 +174,7 @@ def epigenomics(n_tasks: int, rng: np.random.Generator) -> Workflow:
     asm.writes(split[lane], pieces)
     maps, size = _chains(asm, pieces, size, reference, streams)
 
-    lane_bytes = np.bincount(lane, weights=size, minlength=lanes)
+    lane_bytes = np.bincount(lane, weights=size, minlength=lanes).astype(np.float64)
     merge = asm.tasks("mapMerge", lane_bytes / MERGE_RATE.draw(streams.runtime, lanes))
     asm.reads(merge[lane], maps)
     merged = asm.files("lane", ".map", lane_bytes / MERGE_FACTOR)
@@ -221,7 +221,7 @@ def _pileup(
     asm: Assembly, merged: IntArray, merged_bytes: float, reference: IntArray, streams: Streams
 ) -> None:
     index_bytes = merged_bytes / float(INDEX_FACTOR.draw(streams.size, 1)[0])
-    index = asm.tasks("maqIndex", index_bytes / INDEX_RATE.draw(streams.runtime, 1))
+    index = asm.tasks("maqindex", index_bytes / INDEX_RATE.draw(streams.runtime, 1))
     asm.reads(index, merged)
     indexed = asm.file("chr.map", index_bytes)
     asm.writes(index, indexed)
@@ -281,12 +281,7 @@ def sipht(n_tasks: int, rng: np.random.Generator) -> Workflow:
         return task, results
 
     _, patser_out = program("Patser", [genome], patsers)
-    concate = asm.tasks(
-        "Patser_concate", SIPHT_RUNTIME_S["Patser_concate"].draw(streams.runtime, groups)
-    )
-    asm.reads(np.repeat(concate, per_group), patser_out)
-    joined = asm.files("Patser_concate", ".out", np.full(groups, 91780.15) * per_group)
-    asm.writes(concate, joined)
+    joined = _join_patsers(asm, patser_out, per_group, streams)
     found = [program(name, [genome])[1] for name in ("Findterm", "RNAMotif", "Transterm")]
     found.append(program("Blast", [partners])[1])
     _, srna = program("SRNA", [genome, *found])
@@ -296,6 +291,20 @@ def sipht(n_tasks: int, rng: np.random.Generator) -> Workflow:
     annotated += [program(c, [srna])[1] for c in ("Blast_candidate", "Blast_paralogues")]
     program("SRNA_annotate", annotated)
     return asm.build()
+
+
+def _join_patsers(
+    asm: Assembly, patser_out: IntArray, per_group: IntArray, streams: Streams
+) -> IntArray:
+    """Add one ``Patser_concate`` a group and return what they write."""
+    runtime_s = SIPHT_RUNTIME_S["Patser_concate"].draw(streams.runtime, per_group.size)
+    concate = asm.tasks("Patser_concate", runtime_s)
+    asm.reads(np.repeat(concate, per_group), patser_out)
+    joined = asm.files(
+        "Patser_concate", ".out", per_group * np.full(per_group.size, PATSER_BYTES.mean)
+    )
+    asm.writes(concate, joined)
+    return joined
 
 
 def genome1000_shape(n_tasks: int) -> IntArray | None:
@@ -347,9 +356,16 @@ def genome1000(n_tasks: int, rng: np.random.Generator) -> Workflow:
     sifted = asm.files("sifted", ".txt", SIFTED_BYTES.draw(streams.size, chromosomes))
     asm.writes(sift, sifted)
 
+    _populations(asm, merged, sifted, columns, streams)
+    return asm.build()
+
+
+def _populations(
+    asm: Assembly, merged: IntArray, sifted: IntArray, columns: IntArray, streams: Streams
+) -> None:
     populations = [asm.file(name, size) for name, size in POPULATIONS.items()]
-    who = np.tile(np.concatenate(populations), chromosomes)
-    where = np.repeat(np.arange(chromosomes), len(populations))
+    who = np.tile(np.concatenate(populations), merged.size)
+    where = np.repeat(np.arange(merged.size), len(populations))
     for category, runtime_s, out_bytes in (
         ("mutation_overlap", OVERLAP_S, OVERLAP_BYTES),
         ("frequency", FREQUENCY_S, FREQUENCY_BYTES),
@@ -358,4 +374,3 @@ def genome1000(n_tasks: int, rng: np.random.Generator) -> Workflow:
         for files in (merged[where], sifted[where], who, columns):
             asm.reads(task, files)
         asm.writes(task, asm.files(category, ".tar.gz", out_bytes.draw(streams.size, where.size)))
-    return asm.build()

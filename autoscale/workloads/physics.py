@@ -2,9 +2,9 @@
 
 Profiles: the distributions of the workflow generator of Bharathi et al., "Characterization of
 Scientific Workflows", WORKS 2008 (classes ``CyberShake`` and ``LIGO`` of
-github.com/pegasus-isi/WorkflowGenerator, read November 2026). Peak memory, where that generator
-states a measured one (after Juve et al., "Characterizing and profiling scientific workflows",
-FGCS 29(3), 2013), is carried over; 0 where it does not.
+github.com/pegasus-isi/WorkflowGenerator, read November 2026). Peak memory is that generator's,
+from its memory models of CyberShake and its ``evaluation/sampled-peak-mem-LIGO.csv`` for
+``TmpltBank``; it is 0 where none is stated there or where it is marked as provisional.
 """
 
 from __future__ import annotations

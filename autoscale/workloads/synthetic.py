@@ -6,12 +6,18 @@ coefficient of variation asked for. Each task writes one file, which all its chi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autoscale.errors import InputError
-from autoscale.workloads.assembly import Assembly, GammaSpread, Streams, shares
+from autoscale.workloads.assembly import (
+    LEAST_RUNTIME_S,
+    Assembly,
+    GammaSpread,
+    Streams,
+    shares,
+)
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import IntArray
@@ -44,13 +50,14 @@ def layered(
     levels
         Number of levels, 1 to ``n_tasks``; the root of ``n_tasks`` if None.
     width_cv
-        Coefficient of variation of the levels' expected widths, >= 0.
+        Coefficient of variation of the levels' expected widths, 0 to 10.
     fan_in
-        Mean number of parents drawn, >= 1.
+        Mean number of parents drawn, 1 to 1000.
     runtime_mean_s, runtime_cv
-        Mean runtime in seconds, > 0, and its coefficient of variation, >= 0.
+        Mean runtime in seconds, 0.001 to 1e9, and its coefficient of variation, 0 to 10.
     file_mean_bytes
-        Mean size of the file that a task writes, in bytes, > 0; same coefficient of variation.
+        Mean size of the file that a task writes, in bytes, 1 to 1e15; same coefficient of
+        variation.
 
     Raises
     ------
@@ -58,9 +65,9 @@ def layered(
         An option outside its range.
     """
     depth = max(1, round(n_tasks**0.5)) if levels is None else levels
-    _check("levels", depth, 1 <= depth <= n_tasks, f"a whole number from 1 to {n_tasks}")
-    _check("width_cv", width_cv, width_cv >= 0, "a number >= 0")
-    _check("fan_in", fan_in, 1 <= fan_in <= n_tasks, f"a number from 1 to {n_tasks}")
+    _check("levels", depth, 1, n_tasks, whole=True)
+    _check("width_cv", width_cv, 0, 10)
+    _check("fan_in", fan_in, 1, 1000)
     streams = Streams.of(rng)
     weight = GammaSpread(1.0, width_cv).draw(streams.structure, depth)
     weight = np.maximum(weight, 1e-12)  # a draw of exactly 0 for all levels would have no sum
@@ -111,7 +118,7 @@ def fork_join(
     n = max(3, n_tasks)
     n_stages = max(1, round(n**0.5 / 3)) if stages is None else stages
     most = (n - 1) // 2
-    _check("stages", n_stages, 1 <= n_stages <= most, f"a whole number from 1 to {most}")
+    _check("stages", n_stages, 1, most, whole=True)
     n_work = n - 1 - n_stages
     stage = np.repeat(np.arange(n_stages), shares(n_work, n_stages))
     work = 1 + np.arange(n_work)
@@ -161,9 +168,9 @@ def _assemble(
     streams: Streams,
 ) -> Workflow:
     runtime_mean_s, cv, file_mean_bytes = spread
-    _check("runtime_mean_s", runtime_mean_s, 0 < runtime_mean_s < np.inf, "a finite number > 0")
-    _check("runtime_cv", cv, 0 <= cv <= 10, "a number from 0 to 10")
-    _check("file_mean_bytes", file_mean_bytes, 0 < file_mean_bytes < 1e18, "a number > 0")
+    _check("runtime_mean_s", runtime_mean_s, LEAST_RUNTIME_S, 1e9)
+    _check("runtime_cv", cv, 0, 10)
+    _check("file_mean_bytes", file_mean_bytes, 1, 1e15)
     runtime = GammaSpread(runtime_mean_s, cv * runtime_mean_s)
     size = GammaSpread(file_mean_bytes, cv * file_mean_bytes)
     asm = Assembly(name)
@@ -177,6 +184,10 @@ def _assemble(
     return asm.build()
 
 
-def _check(option: str, value: float, ok: bool, expected: str) -> None:
-    if not ok:
-        raise InputError(f"option {option!r}: expected {expected}, got {value!r}")
+def _check(option: str, value: Any, low: float, high: float, *, whole: bool = False) -> None:
+    kind = (int, np.integer) if whole else (int, float, np.number)
+    if isinstance(value, bool) or not isinstance(value, kind) or not low <= value <= high:
+        raise InputError(
+            f"option {option!r}: expected a {'whole ' if whole else ''}number "
+            f"from {low:,} to {high:,}, got {value!r}"
+        )

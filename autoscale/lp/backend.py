@@ -1,0 +1,150 @@
+"""The only importer of solvers: HiGHS by arrays; statuses, bounds and values read with suspicion."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autoscale.errors import SolverError
+from autoscale.lp.model import LinearModel, dual_bound
+
+if TYPE_CHECKING:
+    from autoscale.model.arrays import FloatArray
+
+logger = logging.getLogger(__name__)
+
+
+class SolveStatus(Enum):
+    """How a solver run ended."""
+
+    OPTIMAL = "optimal"
+    LIMIT = "limit"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveResult:
+    """Outcome of one solver run.
+
+    Parameters
+    ----------
+    status
+        How it ended.
+    x
+        Values of the variables, or None without any.
+    objective
+        Value of ``x``; inf without any.
+    bound
+        Lower bound on the minimum; -inf when unknown. For linear programs it is recomputed from
+        the duals, so that it holds even if the solver errs.
+    row_dual
+        Multipliers of the rows, or None (integer models have none).
+    """
+
+    status: SolveStatus
+    x: FloatArray | None
+    objective: float
+    bound: float
+    row_dual: FloatArray | None = None
+
+
+NOTHING = SolveResult(status=SolveStatus.FAILED, x=None, objective=math.inf, bound=-math.inf)
+
+
+def solve_model(
+    model: LinearModel, *, time_limit_s: float = math.inf, relative_gap: float = 1e-4
+) -> SolveResult:
+    """Return HiGHS's answer to the model; never raises for what a solver may do wrong.
+
+    Parameters
+    ----------
+    model
+        What is minimised.
+    time_limit_s
+        Seconds after which HiGHS stops.
+    relative_gap
+        Integer models stop at this gap between value and bound.
+    """
+    try:
+        return _highs(model, time_limit_s, relative_gap)
+    except SolverError as error:
+        logger.warning("HiGHS failed: %s", error)
+        return NOTHING
+
+
+def _highs(model: LinearModel, time_limit_s: float, relative_gap: float) -> SolveResult:
+    import highspy
+
+    solver = highspy.Highs()
+    settings = {
+        "output_flag": False,
+        "threads": 1,  # one thread, so that the same model gives the same answer
+        "random_seed": 0,
+        "mip_rel_gap": relative_gap,
+        "time_limit": max(0.0, time_limit_s),
+    }
+    for key, value in settings.items():
+        if solver.setOptionValue(key, value) != highspy.HighsStatus.kOk:
+            raise SolverError(f"option {key} was refused")
+    integral = bool(model.integer.any())
+    if solver.passModel(_highs_lp(highspy, model, integral)) == highspy.HighsStatus.kError:
+        raise SolverError("the model was refused")
+    if solver.run() == highspy.HighsStatus.kError:
+        raise SolverError("the run ended in an error")
+    return _read(highspy, solver, model, integral)
+
+
+def _highs_lp(highspy: Any, model: LinearModel, integral: bool) -> Any:
+    matrix = model.matrix()
+    low, high = model.bounds
+    row_low, row_high = model.sides
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = model.n_variables, model.n_rows
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = model.cost, low, high
+    lp.row_lower_, lp.row_upper_ = row_low, row_high
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    lp.a_matrix_.start_ = matrix.indptr.astype(np.int32)
+    lp.a_matrix_.index_ = matrix.indices.astype(np.int32)
+    lp.a_matrix_.value_ = matrix.data
+    if integral:
+        kind = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kind[int(flag)] for flag in model.integer]
+    return lp
+
+
+def _read(highspy: Any, solver: Any, model: LinearModel, integral: bool) -> SolveResult:
+    status = {
+        highspy.HighsModelStatus.kOptimal: SolveStatus.OPTIMAL,
+        highspy.HighsModelStatus.kInfeasible: SolveStatus.INFEASIBLE,
+        highspy.HighsModelStatus.kTimeLimit: SolveStatus.LIMIT,
+        highspy.HighsModelStatus.kIterationLimit: SolveStatus.LIMIT,
+        highspy.HighsModelStatus.kSolutionLimit: SolveStatus.LIMIT,
+    }.get(solver.getModelStatus(), SolveStatus.FAILED)
+    solution, info = solver.getSolution(), solver.getInfo()
+    x = np.array(solution.col_value)
+    has_values = bool(solution.value_valid) and x.size == model.n_variables
+    objective = float(model.cost @ x) if has_values else math.inf
+    if integral:
+        bound = float(info.mip_dual_bound)
+        # A bound above the value of a point at hand is a lie, and is not repeated.
+        sane = math.isfinite(bound) and bound <= objective + 1e-6 * max(1.0, abs(objective))
+        return SolveResult(
+            status=status,
+            x=x if has_values else None,
+            objective=objective,
+            bound=bound if sane else -math.inf,
+        )
+    dual = np.array(solution.row_dual) if solution.dual_valid else None
+    return SolveResult(
+        status=status,
+        x=x if has_values else None,
+        objective=objective,
+        bound=dual_bound(model, dual) if dual is not None else -math.inf,
+        row_dual=dual,
+    )

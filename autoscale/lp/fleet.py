@@ -1,0 +1,227 @@
+"""The fleet model: a fluid relaxation over time buckets whose optimum bounds every plan's cost.
+
+Sets: groups g of tasks (windows.py), instance types k, buckets b of length d_b over [0, H], where
+H = deadline - boot and time 0 is when a lease requested at submission is ready.
+
+Variables
+    x[g,k,b]  share of group g's work done on type k in bucket b, only inside g's window
+    n[k,b]    leases of type k that are ready, averaged over bucket b
+    u[k,b]    rise of n from bucket b - 1 to b; every lease of a plan rises once
+    U[k]      leases of type k (integer where asked for)
+    C[k]      lease-seconds of type k that are charged
+
+Minimise sum_k price_k C[k] subject to
+
+    (1) all work is done:             sum_{k,b} x[g,k,b] = 1                            for g
+    (2) vCPUs, memory, GPUs suffice:  sum_g work_gk x[g,k,b] <= V_k d_b n[k,b]          for k, b
+    (3) a task is in one place:       sum_k work_gk x[g,k,b] <= |g| c_g overlap_gb      for g, b
+    (4) rises are counted:            n[k,b] - n[k,b-1] <= u[k,b]                       for k, b
+    (5) every lease pays its boot:    C[k] >= boot U[k] + sum_b d_b n[k,b];  U[k] >= sum_b u[k,b]
+    (6) and at least the minimum:     C[k] >= billed(boot) U[k]
+    (7) a group needs a machine:      work_gk x[g,k,b] <= |g| c_g d_b n[k,b]   where |g| c_g < V_k
+    (8) packing cuts, see cuts.py
+
+Why it bounds every plan: take any plan, let x, n be its averages over buckets and u[k,b] the sum
+over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most what is charged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autoscale.lp.model import LinearModel
+
+if TYPE_CHECKING:
+    from autoscale.lp.types import BoundTypes
+    from autoscale.lp.windows import Groups
+    from autoscale.model.arrays import FloatArray, IntArray
+    from autoscale.model.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class FleetModel:
+    """The model with what is needed to read its solution and to add cuts.
+
+    Parameters
+    ----------
+    model
+        The arrays.
+    types
+        The types k.
+    groups, edges
+        Groups and bucket edges, seconds after boot.
+    group, kind, bucket, x
+        For each x variable: its g, k, b and index.
+    n, u
+        Indices of n and u, shape (types, buckets).
+    opened
+        Indices of U, shape (types,).
+    """
+
+    model: LinearModel
+    types: BoundTypes
+    groups: Groups
+    edges: FloatArray
+    group: IntArray
+    kind: IntArray
+    bucket: IntArray
+    x: IntArray
+    n: IntArray
+    u: IntArray
+    opened: IntArray
+
+
+def build_fleet_model(
+    problem: Problem, types: BoundTypes, groups: Groups, edges: FloatArray, *, whole: bool = False
+) -> FleetModel:
+    """Return the model; ``whole`` makes the number of leases of each type an integer."""
+    model = LinearModel()
+    lengths = np.diff(edges)
+    n_types, n_buckets = len(types), lengths.size
+    overlap = _overlap(groups, edges)
+    group, kind, bucket = _cells(groups, overlap)
+    most = _most_leases(groups)
+    x = model.add_variables("x", group.size, high=1.0)
+    n = model.add_variables("n", n_types * n_buckets, high=np.repeat(most, n_buckets))
+    u = model.add_variables("u", n_types * n_buckets, high=np.repeat(most, n_buckets))
+    opened = model.add_variables("U", n_types, high=most, integer=whole)
+    billed_boot = problem.billing.billed_s(problem.boot_s)
+    longest = max(problem.boot_s + float(edges[-1]), billed_boot)
+    charged = model.add_variables(
+        "C", n_types, cost=types.price_per_s, high=most * longest
+    )
+    n, u = n.reshape(n_types, n_buckets), u.reshape(n_types, n_buckets)
+    fleet = FleetModel(model, types, groups, edges, group, kind, bucket, x, n, u, opened)
+    model.add_rows("work", group, x, 1.0, low=np.ones(len(groups)), high=1.0)
+    _capacity_rows(fleet, problem, lengths)
+    cell = group * n_buckets + bucket
+    used, row = np.unique(cell, return_inverse=True)
+    room = (groups.count * groups.vcpus)[used // n_buckets] * overlap.ravel()[used]
+    model.add_rows("place", row, x, groups.vcpu_s[group, kind], high=room)
+    _lease_rows(fleet, problem, lengths, charged, billed_boot)
+    _machine_rows(fleet, problem, lengths)
+    return fleet
+
+
+def _overlap(groups: Groups, edges: FloatArray) -> FloatArray:
+    """Return the seconds that each group's window and each bucket share, (groups, buckets)."""
+    low = np.maximum(groups.start_s[:, None], edges[:-1])
+    high = np.minimum(groups.end_s[:, None], edges[1:])
+    return np.maximum(high - low, 0.0)
+
+
+def _cells(groups: Groups, overlap: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the (g, k, b) for which a variable is needed."""
+    inside = overlap > 0
+    # A window without length (tasks that take no time) still needs one bucket to be in.
+    empty = ~inside.any(axis=1)
+    inside[empty, 0] = True
+    open_types = np.isfinite(groups.vcpu_s)
+    group, kind, bucket = np.nonzero(open_types[:, :, None] & inside[:, None, :])
+    return group, kind, bucket
+
+
+def _most_leases(problem: Problem, types: BoundTypes, groups: Groups) -> FloatArray:
+    """Return how many leases of each type could ever be useful: one a task."""
+    fits = np.isfinite(groups.vcpu_s)
+    return np.maximum(1.0, (groups.count[:, None] * fits).sum(axis=0).astype(np.float64))
+
+
+def _capacity_rows(fleet: FleetModel, problem: Problem, lengths: FloatArray) -> None:
+    model, groups, catalog = fleet.model, fleet.groups, problem.catalog
+    types = fleet.types.index
+    n_types, n_buckets = fleet.n.shape
+    row = fleet.kind * n_buckets + fleet.bucket
+    own = np.arange(n_types * n_buckets)
+    for name, work, has in (
+        ("vcpus", groups.vcpu_s, catalog.vcpus),
+        ("memory", groups.memory_s, catalog.memory_bytes),
+        ("gpus", groups.gpu_s, catalog.gpus.astype(np.float64)),
+    ):
+        capacity = has[types].astype(np.float64)
+        used = work[fleet.group, fleet.kind]
+        if name != "vcpus" and not _can_bind(groups, work, capacity, catalog.vcpus[types]):
+            continue
+        scale = np.maximum(capacity, 1.0)
+        room = np.repeat(capacity / scale, n_buckets) * np.tile(lengths, n_types)
+        model.add_rows(
+            name,
+            np.concatenate([row, own]),
+            np.concatenate([fleet.x, fleet.n.ravel()]),
+            np.concatenate([used / scale[fleet.kind], -room]),
+            high=np.zeros(n_types * n_buckets),
+        )
+
+
+def _can_bind(groups: Groups, work: FloatArray, has: FloatArray, vcpus: IntArray) -> bool:
+    """Return whether any group uses a larger part of the resource than of the vCPUs."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        part = np.where(np.isfinite(work) & (work > 0), work / has, 0.0)
+        of_vcpus = np.where(np.isfinite(work), groups.vcpu_s / vcpus, np.inf)
+    return bool((part > of_vcpus * (1 + 1e-9)).any())
+
+
+def _lease_rows(
+    fleet: FleetModel,
+    problem: Problem,
+    lengths: FloatArray,
+    charged: IntArray,
+    billed_boot: float,
+) -> None:
+    model, n, u = fleet.model, fleet.n, fleet.u
+    n_types, n_buckets = n.shape
+    own = np.arange(n_types * n_buckets).reshape(n_types, n_buckets)
+    model.add_rows(
+        "rise",
+        np.concatenate([own.ravel(), own[:, 1:].ravel(), own.ravel()]),
+        np.concatenate([n.ravel(), n[:, :-1].ravel(), u.ravel()]),
+        np.concatenate([np.ones(own.size), -np.ones(own[:, 1:].size), -np.ones(own.size)]),
+        high=np.zeros(own.size),
+    )
+    kinds = np.arange(n_types)
+    each = np.repeat(kinds, n_buckets)
+    zero = np.zeros(n_types)
+    model.add_rows(
+        "opened",
+        np.concatenate([kinds, each]),
+        np.concatenate([fleet.opened, u.ravel()]),
+        np.concatenate([np.ones(n_types), -np.ones(u.size)]),
+        low=zero,
+    )
+    model.add_rows(
+        "charged",
+        np.concatenate([kinds, kinds, each]),
+        np.concatenate([charged, fleet.opened, n.ravel()]),
+        np.concatenate(
+            [np.ones(n_types), np.full(n_types, -problem.boot_s), -np.tile(lengths, n_types)]
+        ),
+        low=zero,
+    )
+    model.add_rows(
+        "minimum",
+        np.concatenate([kinds, kinds]),
+        np.concatenate([charged, fleet.opened]),
+        np.concatenate([np.ones(n_types), np.full(n_types, -billed_boot)]),
+        low=zero,
+    )
+
+
+def _machine_rows(fleet: FleetModel, problem: Problem, lengths: FloatArray) -> None:
+    groups, vcpus = fleet.groups, problem.catalog.vcpus[fleet.types.index]
+    held = groups.count * groups.vcpus
+    few = np.flatnonzero(held[fleet.group] < vcpus[fleet.kind])
+    if few.size == 0:
+        return
+    g, k, b = fleet.group[few], fleet.kind[few], fleet.bucket[few]
+    row = np.arange(few.size)
+    fleet.model.add_rows(
+        "machine",
+        np.concatenate([row, row]),
+        np.concatenate([fleet.x[few], fleet.n[k, b]]),
+        np.concatenate([groups.vcpu_s[g, k], -held[g] * lengths[b]]),
+        high=np.zeros(few.size),
+    )
+

@@ -1,0 +1,169 @@
+"""Time buckets, and tasks grouped by what a fluid model cannot tell apart.
+
+Times here count from the moment at which a lease requested at submission is ready (t = boot).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autoscale.model import graph
+
+if TYPE_CHECKING:
+    from autoscale.lp.types import BoundTypes
+    from autoscale.model.arrays import FloatArray, IntArray
+    from autoscale.model.problem import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """When each task can run at all: within ``[earliest_start_s, latest_end_s]``."""
+
+    earliest_start_s: FloatArray
+    latest_end_s: FloatArray
+
+    @classmethod
+    def of(cls, problem: Problem, horizon_s: float) -> Windows:
+        """Return the windows that precedence and the fastest types leave."""
+        w, fastest = problem.workflow, problem.fastest_s
+        return cls(
+            graph.earliest_finish_s(w, fastest) - fastest,
+            graph.latest_finish_s(w, fastest, horizon_s),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of tasks with their common windows and total work.
+
+    Parameters
+    ----------
+    of_task
+        Group of each task, shape (tasks,).
+    count
+        Tasks in each group, shape (groups,).
+    vcpus
+        vCPUs that each task of the group holds.
+    start_s, end_s
+        Window of the group: earliest start and latest end of its tasks.
+    vcpu_s
+        Least vCPU-seconds that the whole group needs on each type, shape (groups, types); inf
+        where no member fits or none can end in its window there.
+    shortest_s, longest_s
+        Least and largest duration of a member on each type, shape (groups, types).
+    memory_s, gpu_s
+        As ``vcpu_s``, for bytes and GPUs held.
+    """
+
+    of_task: IntArray
+    count: IntArray
+    vcpus: IntArray
+    start_s: FloatArray
+    end_s: FloatArray
+    vcpu_s: FloatArray
+    memory_s: FloatArray
+    gpu_s: FloatArray
+    shortest_s: FloatArray
+    longest_s: FloatArray
+
+    def __len__(self) -> int:
+        return int(self.count.size)
+
+
+def bucket_edges(windows: Windows, work: FloatArray, horizon_s: float, n_buckets: int) -> FloatArray:
+    """Return increasing edges from 0 to the horizon: even ones, and the busiest windows' ends.
+
+    Half of the edges are even; the other half are the ends of windows behind which most work lies,
+    so that buckets are fine where windows are short.
+    """
+    even = np.linspace(0.0, horizon_s, n_buckets // 2 + 1)
+    ends = np.concatenate([windows.earliest_start_s, windows.latest_end_s])
+    weight = np.tile(work, 2)
+    least = horizon_s / (8 * n_buckets)
+    slot = np.round(ends / least).astype(np.int64)
+    _, inverse = np.unique(slot, return_inverse=True)
+    mass = np.bincount(inverse, weights=weight)
+    centre = np.bincount(inverse, weights=weight * ends) / np.maximum(mass, 1e-300)
+    chosen = centre[np.argsort(-mass, kind="stable")[: n_buckets - even.size + 1]]
+    edges = np.unique(np.clip(np.concatenate([even, chosen]), 0.0, horizon_s))
+    keep = np.append(True, np.diff(edges) > least)
+    edges = edges[keep]
+    edges[-1] = horizon_s
+    return edges
+
+
+def group_tasks(
+    problem: Problem, types: BoundTypes, windows: Windows, edges: FloatArray, max_groups: int
+) -> Groups:
+    """Return groups of tasks that share buckets, duration within a step, and what they hold.
+
+    The step grows until there are at most ``max_groups`` groups (or it is as coarse as it gets).
+    """
+    duration = types.duration_s[problem.task_class]
+    window = windows.latest_end_s - windows.earliest_start_s
+    allowed = duration <= window[:, None] * (1 + 1e-9) + 1e-9
+    keys = _static_keys(problem, duration, allowed)
+    first = np.searchsorted(edges, windows.earliest_start_s + 1e-9, side="right") - 1
+    last = np.searchsorted(edges, windows.latest_end_s - 1e-9, side="left")
+    of_task: Any = np.zeros(len(problem.workflow), dtype=np.int64)
+    for step, shift in ((1.1, 0), (1.25, 0), (1.5, 0), (1.5, 1), (2.0, 2), (4.0, 3), (1e9, 4)):
+        logs = np.round(np.log(np.maximum(keys[0], 1e-6)) / np.log(step)).astype(np.int64)
+        ratio = np.round(np.log(np.maximum(keys[1], 1e-6)) / np.log(step)).astype(np.int64)
+        table = np.column_stack([first >> shift, last >> shift, logs, ratio, *keys[2:]])
+        _, of_task = np.unique(table, axis=0, return_inverse=True)
+        if of_task.max(initial=0) < max_groups:
+            break
+    return _gather(problem, of_task.ravel(), windows, duration, allowed)
+
+
+def _static_keys(problem: Problem, duration: FloatArray, allowed: Any) -> list[Any]:
+    w = problem.workflow
+    fastest = np.where(allowed, duration, np.inf).min(axis=1)
+    slowest = np.where(np.isfinite(duration), duration, 0.0).max(axis=1)
+    _, mask = np.unique(allowed, axis=0, return_inverse=True)
+    needs = np.column_stack([w.vcpus, w.memory_bytes // 2**28, w.gpus])
+    _, need = np.unique(needs, axis=0, return_inverse=True)
+    return [fastest, slowest / np.maximum(fastest, 1e-9), mask.ravel(), need.ravel()]
+
+
+def _gather(
+    problem: Problem, of_task: IntArray, windows: Windows, duration: FloatArray, allowed: Any
+) -> Groups:
+    w, n_groups = problem.workflow, int(of_task.max()) + 1
+    n_types = duration.shape[1]
+    start = np.full(n_groups, np.inf)
+    end = np.zeros(n_groups)
+    vcpus = np.full(n_groups, np.iinfo(np.int64).max)
+    np.minimum.at(start, of_task, windows.earliest_start_s)
+    np.maximum.at(end, of_task, windows.latest_end_s)
+    np.minimum.at(vcpus, of_task, w.vcpus)
+    shortest = np.full((n_groups, n_types), np.inf)
+    longest = np.zeros((n_groups, n_types))
+    np.minimum.at(shortest, of_task, np.where(allowed, duration, np.inf))
+    np.maximum.at(longest, of_task, np.where(allowed, duration, 0.0))
+    # Work is measured on each task's own shortest duration; a share of the group's work done on a
+    # type takes at least that share of (work x least ratio), whichever tasks it consists of.
+    base = np.maximum(np.where(allowed, duration, np.inf).min(axis=1), 1e-9)
+    resource = []
+    for need in (w.vcpus, w.memory_bytes, w.gpus):
+        work = base * w.vcpus
+        total = np.bincount(of_task, weights=work, minlength=n_groups)
+        ratio = np.full((n_groups, n_types), np.inf)
+        each = np.where(allowed, duration, 0.0) * (need / work)[:, None]
+        np.minimum.at(ratio, of_task, np.where(allowed, each, np.inf))
+        resource.append(ratio * total[:, None])
+    return Groups(
+        of_task=of_task,
+        count=np.bincount(of_task, minlength=n_groups),
+        vcpus=vcpus,
+        start_s=start,
+        end_s=end,
+        vcpu_s=resource[0],
+        memory_s=resource[1],
+        gpu_s=resource[2],
+        shortest_s=shortest,
+        longest_s=longest,
+    )
