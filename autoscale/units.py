@@ -145,7 +145,7 @@ def format_money(usd: float) -> str:
     Examples
     --------
     >>> format_money(12.3456), format_money(0.012345), format_money(0)
-    ('$12.35', '$0.01234', '$0.00')
+    ('$12.35', '$0.01235', '$0.00')
     """
     if usd == 0 or abs(usd) >= 1:
         return f"${usd:,.2f}"
