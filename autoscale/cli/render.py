@@ -79,11 +79,11 @@ def _makespan(facts: Facts) -> str:
     if facts["deadline_seconds"] is None:
         return f"{text}, no deadline given"
     slack = facts["slack_seconds"]
+    limit = format_duration(facts["deadline_seconds"])
+    if 0 <= slack < 1:
+        return f"{text} of {limit}, just in time"
     side = "to spare" if slack >= 0 else "TOO LATE"
-    return (
-        f"{text} of {format_duration(facts['deadline_seconds'])}, "
-        f"{format_duration(abs(slack))} {side}"
-    )
+    return f"{text} of {limit}, {format_duration(abs(slack))} {side}"
 
 
 def _certificate(facts: Facts) -> str:

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 OWN_ROWS = 48
 """With at most this many leases each has a row; with more, leases that follow share one."""
 
-OUTLINED = 1200
-"""With at most this many blocks each is outlined."""
+OUTLINED, OUTLINED_ROWS = 1200, 100
+"""With at most this many blocks, in at most this many rows, each block is outlined."""
 
 MERGE_FROM = 4000
 """With more blocks than this, neighbours of one category are drawn as one."""
 
 _PIXELS = 2000
-_BETWEEN_GROUPS = 0.7
+_BETWEEN_GROUPS, _BETWEEN_GROUPS_SHARE = 0.7, 0.012
+_LINE_IN = 0.165
 
 
 def plot_gantt(plan: Plan, ax: Axes | None = None) -> Axes:
@@ -52,7 +53,9 @@ def plot_gantt(plan: Plan, ax: Axes | None = None) -> Axes:
         ax = style.new_axes(11.5, float(np.clip(1.5 + 0.24 * extent, 3.0, 8.5)))
     unit_s, unit = style.time_unit(_horizon_s(plan))
     _draw_leases(ax, plan, top[rows.row], height[rows.row], unit_s)
-    legend = _draw_tasks(ax, plan, top[rows.row], height[rows.row], unit_s)
+    legend = _draw_tasks(
+        ax, plan, top[rows.row], height[rows.row], unit_s, thin=top.size > OUTLINED_ROWS
+    )
     style.plain_frame(ax)
     ax.set_xlim(0, _horizon_s(plan) * 1.015 / unit_s)
     ax.set_ylim(extent + 0.3, -0.3)
@@ -94,9 +97,10 @@ def _horizon_s(plan: Plan) -> float:
 def _heights(plan: Plan, rows: Rows) -> tuple[FloatArray, FloatArray]:
     """Return the top and the height of each row, downwards."""
     height = np.sqrt(plan.problem.catalog.vcpus[rows.row_type].astype(np.float64))
-    gap = 0.16 if rows.row_type.size <= 120 else 0.0
+    gap = 0.16 if rows.row_type.size <= OUTLINED_ROWS else 0.0
     step = height + gap
-    step[:-1] += np.where(np.diff(rows.row_type) != 0, _BETWEEN_GROUPS, 0.0)
+    between = max(_BETWEEN_GROUPS, _BETWEEN_GROUPS_SHARE * float(step.sum()))
+    step[:-1] += np.where(np.diff(rows.row_type) != 0, between, 0.0)
     top = np.concatenate([[0.0], np.cumsum(step)[:-1]])[: height.size]
     return top, height
 
@@ -129,7 +133,7 @@ def _draw_leases(ax: Axes, plan: Plan, top: FloatArray, height: FloatArray, unit
 
 
 def _draw_tasks(
-    ax: Axes, plan: Plan, top: FloatArray, height: FloatArray, unit_s: float
+    ax: Axes, plan: Plan, top: FloatArray, height: FloatArray, unit_s: float, *, thin: bool
 ) -> list[tuple[str, str]]:
     from matplotlib.collections import PolyCollection
 
@@ -147,7 +151,7 @@ def _draw_tasks(
 
     table = np.array([to_rgb(colour) for colour in colours])
     face = table[plan.problem.workflow.category[blocks.task]]
-    outlined = blocks.task.size <= OUTLINED
+    outlined = blocks.task.size <= OUTLINED and not thin
     ax.add_collection(
         PolyCollection(
             corners,
@@ -163,20 +167,22 @@ def _draw_tasks(
 def _label_groups(ax: Axes, plan: Plan, rows: Rows, top: FloatArray, height: FloatArray) -> None:
     """Name the groups at the left, the highest first, as long as names do not overlap."""
     n_leases = np.bincount(plan.lease_type, minlength=len(plan.problem.catalog))
-    kinds = list(dict.fromkeys(rows.row_type.tolist()))
-    groups = []
-    for kind in kinds:
-        members = np.flatnonzero(rows.row_type == kind)
-        low, high = top[members[0]], top[members[-1]] + height[members[-1]]
-        groups.append((high - low, 0.5 * (low + high), kind))
     figure = ax.get_figure(root=True)
     inches = ax.get_position().height * (figure.get_figheight() if figure else 5.0)
-    least = 0.34 / max(inches, 0.1) * (top[-1] + height[-1] + 0.6) if top.size else 1.0
+    line = _LINE_IN / max(inches, 0.1) * abs(ax.get_ylim()[0] - ax.get_ylim()[1])
+    groups = []
+    for kind in dict.fromkeys(rows.row_type.tolist()):
+        members = np.flatnonzero(rows.row_type == kind)
+        groups.append((top[members[0]], top[members[-1]] + height[members[-1]], kind))
     ticks: dict[float, str] = {}
-    for _, centre, kind in sorted(groups, key=lambda g: (-g[0], g[2])):
-        if all(abs(centre - other) >= least for other in ticks):
-            t = plan.problem.catalog[kind]
-            ticks[centre] = f"{n_leases[kind]:,} x {t.key}\n{t.vcpus} vCPU"
+    taken: list[tuple[float, float]] = []
+    for low, high, kind in sorted(groups, key=lambda g: (g[0] - g[1], g[2])):
+        t, n_lines = plan.problem.catalog[kind], 2 if high - low >= 1.5 * line else 1
+        centre, half = 0.5 * (low + high), 0.5 * n_lines * line
+        if all(centre + half <= a or centre - half >= b for a, b in taken):
+            taken.append((centre - half, centre + half))
+            name = f"{n_leases[kind]:,} x {t.key}"
+            ticks[centre] = name + (f"\n{t.vcpus} vCPU" if n_lines == 2 else "")
     ax.set_yticks(list(ticks), labels=list(ticks.values()))
     ax.tick_params(axis="y", length=0)
 
