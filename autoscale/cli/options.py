@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -48,7 +49,7 @@ class Reading:
                 runtime = parse_duration(self.default_runtime)
             except InputError as error:
                 raise InputError(f"--default-runtime: {error}") from None
-        with progress(f"reading {path}"):
+        with progress(f"reading {PurePath(path).name}"):
             workflow = read_workflow(path, default_runtime_s=runtime)
         for line in workflow.notes:
             note(line)
