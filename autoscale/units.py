@@ -86,6 +86,36 @@ def parse_money(text: str) -> float:
     raise InputError(f"money: expected an amount >= 0 such as 5 or $5.50, got {text!r}")
 
 
+_PER_SECOND = {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12}
+_BANDWIDTH = re.compile(r"(.*?)\s*(?:([kmgt]?b)/s|([kmgt]?)bit(?:/s)?|([kmgt]?)bps|)")
+
+
+def parse_bandwidth(text: str) -> float:
+    """Return the bytes per second that ``text`` means.
+
+    Understood are plain bytes per second (``1e9``), decimal multiples of bytes (``500MB/s``) and
+    of bits (``10Gbit/s``, ``10Gbps``).
+
+    Raises
+    ------
+    InputError
+        When the text is not a bandwidth, is not above 0, or is not finite.
+
+    Examples
+    --------
+    >>> parse_bandwidth("500MB/s"), parse_bandwidth("10Gbit/s"), parse_bandwidth("1e9")
+    (500000000.0, 1250000000.0, 1000000000.0)
+    """
+    match = _BANDWIDTH.fullmatch(text.strip().lower())
+    if match and _NUMBER.fullmatch(match[1]):
+        bits = match[3] if match[3] is not None else match[4]
+        unit = _PER_SECOND[match[2] or "b"] if bits is None else _PER_SECOND[f"{bits}b"] / 8
+        value = float(match[1]) * unit
+        if 0 < value < math.inf:
+            return value
+    raise InputError(f"bandwidth: expected something like 1e9, 500MB/s or 10Gbit/s, got {text!r}")
+
+
 def format_duration(seconds: float) -> str:
     """Return ``seconds`` as people read it.
 
@@ -115,7 +145,7 @@ def format_money(usd: float) -> str:
     Examples
     --------
     >>> format_money(12.3456), format_money(0.012345), format_money(0)
-    ('$12.35', '$0.01234', '$0.00')
+    ('$12.35', '$0.01235', '$0.00')
     """
     if usd == 0 or abs(usd) >= 1:
         return f"${usd:,.2f}"

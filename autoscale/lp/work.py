@@ -32,9 +32,9 @@ def work_bound_usd(problem: Problem) -> float:
         (w.gpus, catalog.gpus),
     ):
         needed = need[member].astype(np.float64)
-        per_unit = np.where(has > 0, price / np.maximum(has, 1e-300), np.inf)
-        # Where a class needs nothing of the resource its share is 0 whatever the type.
-        cost = np.where(needed > 0, (duration * per_unit).min(axis=1) * needed, 0.0)
+        # Where a type has none of a resource that a class needs, its duration is infinite.
+        per_unit = price / np.maximum(has, 1)
+        cost = (duration * per_unit).min(axis=1) * needed
         best = max(best, float(count @ cost))
     shortest = duration.min(axis=0)
     usable = np.isfinite(shortest)

@@ -1,1 +1,6 @@
-"""Plots: data and axes in, axes out."""
+"""Plots of plans: a plan and optional axes in, axes out."""
+
+from autoscale.plotting.fleet import plot_fleet
+from autoscale.plotting.gantt import plot_gantt
+
+__all__ = ["plot_fleet", "plot_gantt"]

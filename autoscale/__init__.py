@@ -1,0 +1,88 @@
+"""Cost-aware planning of workflows on rented machines, with a certified bound on every plan.
+
+>>> import autoscale as az
+>>> workflow = az.read_workflow("example:montage")
+>>> plan = az.solve(az.make_problem(workflow, deadline="10m", types="c7i*"))
+>>> az.check_plan(plan.problem, plan)
+()
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autoscale.version import __version__
+
+if TYPE_CHECKING:
+    from autoscale.api import make_problem, read_workflow
+    from autoscale.errors import AutoscaleError, InfeasibleError, InputError
+    from autoscale.formats.catalog_csv import load_catalog
+    from autoscale.formats.plan_json import read_plan, write_plan
+    from autoscale.formats.wfformat_writer import write_wfformat
+    from autoscale.model.billing import Billing
+    from autoscale.model.catalog import Catalog, InstanceType
+    from autoscale.model.problem import Problem
+    from autoscale.model.workflow import Workflow, WorkflowBuilder
+    from autoscale.optimize.planner import solve
+    from autoscale.plan.check import check_plan
+    from autoscale.plan.plan import Plan
+    from autoscale.plotting.fleet import plot_fleet
+    from autoscale.plotting.gantt import plot_gantt
+    from autoscale.workloads.families import generate
+
+__all__ = [
+    "AutoscaleError",
+    "Billing",
+    "Catalog",
+    "InfeasibleError",
+    "InputError",
+    "InstanceType",
+    "Plan",
+    "Problem",
+    "Workflow",
+    "WorkflowBuilder",
+    "__version__",
+    "check_plan",
+    "generate",
+    "load_catalog",
+    "make_problem",
+    "plot_fleet",
+    "plot_gantt",
+    "read_plan",
+    "read_workflow",
+    "solve",
+    "write_plan",
+    "write_wfformat",
+]
+
+_HOMES = {
+    "api": ("make_problem", "read_workflow"),
+    "errors": ("AutoscaleError", "InfeasibleError", "InputError"),
+    "formats.catalog_csv": ("load_catalog",),
+    "formats.plan_json": ("read_plan", "write_plan"),
+    "formats.wfformat_writer": ("write_wfformat",),
+    "model.billing": ("Billing",),
+    "model.catalog": ("Catalog", "InstanceType"),
+    "model.problem": ("Problem",),
+    "model.workflow": ("Workflow", "WorkflowBuilder"),
+    "optimize.planner": ("solve",),
+    "plan.check": ("check_plan",),
+    "plan.plan": ("Plan",),
+    "plotting.fleet": ("plot_fleet",),
+    "plotting.gantt": ("plot_gantt",),
+    "workloads.families": ("generate",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded on first use, so that importing the package and asking for help are quick.
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            return getattr(import_module(f"autoscale.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

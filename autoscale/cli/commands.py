@@ -1,0 +1,125 @@
+"""The commands about plans: plan, check, simulate."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from autoscale.cli.options import Fleet, Gantt, Json, Offer, Reading
+
+_OFFER, _READING = Offer(), Reading()
+
+WorkflowPath = Annotated[
+    str,
+    Parameter(help="A file of WfFormat JSON, Pegasus DAX or CSV, or example:NAME."),
+]
+PlanPath = Annotated[str, Parameter(help="A plan that `autoscale plan -o` wrote.")]
+
+
+def plan(
+    workflow: WorkflowPath,
+    /,
+    *,
+    deadline: Annotated[
+        str | None, Parameter(help="Every task ends by then, e.g. 2h; cost is minimised.")
+    ] = None,
+    budget: Annotated[
+        str | None,
+        Parameter(help="The plan costs at most so many dollars, e.g. 5; alone, time is minimised."),
+    ] = None,
+    offer: Offer = _OFFER,
+    reading: Reading = _READING,
+    planner: Annotated[str, Parameter(help="list, cheapest or fastest.")] = "list",
+    time_limit: Annotated[str, Parameter(help="No further attempt is begun after this.")] = "30",
+    seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0,
+    output: Annotated[
+        str | None,
+        Parameter(
+            name=("--output", "-o"),
+            help="Write the plan: .json, .json.gz, or a folder of Parquet files (NAME.parquet).",
+        ),
+    ] = None,
+    gantt: Gantt = None,
+    fleet: Fleet = None,
+    json: Json = False,
+) -> int:
+    """Plan a workflow: which machines to lease, when, and which task runs where."""
+    from autoscale.cli.planning import PlanRequest, run_plan
+
+    request = PlanRequest(
+        workflow=workflow,
+        deadline=deadline,
+        budget=budget,
+        planner=planner,
+        time_limit=time_limit,
+        seed=seed,
+        output=output,
+        gantt=gantt,
+        fleet=fleet,
+        json=json,
+    )
+    return run_plan(request, offer, reading)
+
+
+def check(
+    workflow: WorkflowPath,
+    plan: PlanPath,
+    /,
+    *,
+    reading: Reading = _READING,
+    json: Json = False,
+) -> int:
+    """Check a plan against the rules of the execution model; exit code 3 if it breaks any."""
+    from autoscale.cli.entry import DONE, INFEASIBLE
+    from autoscale.cli.output import emit_json, progress
+    from autoscale.formats.plan_json import read_plan
+    from autoscale.plan.check import check_plan
+
+    found = read_plan(plan, reading.read(workflow))
+    with progress("checking"):
+        violations = check_plan(found.problem, found)
+    if json:
+        emit_json({"ok": not violations, "violations": list(violations)})
+    else:
+        _print_verdict(repr(found), violations)
+    return INFEASIBLE if violations else DONE
+
+
+def _print_verdict(plan: str, violations: tuple[str, ...]) -> None:
+    from rich.text import Text
+
+    from autoscale.cli.output import emit
+
+    if violations:
+        emit(Text(f"{len(violations)} violations in {plan}"), *(Text(f"- {v}") for v in violations))
+    else:
+        emit(Text(f"ok: {plan}"))
+
+
+def simulate(
+    workflow: WorkflowPath,
+    plan: PlanPath,
+    /,
+    *,
+    reading: Reading = _READING,
+    json: Json = False,
+) -> int:
+    """Play a plan in the simulator, all chance off; exit code 3 if its figures do not hold."""
+    from autoscale.cli import facts
+    from autoscale.cli.entry import DONE, INFEASIBLE
+    from autoscale.cli.output import emit, emit_json, progress
+    from autoscale.formats.plan_json import read_plan
+    from simulator.running import simulate as play
+
+    found = read_plan(plan, reading.read(workflow))
+    with progress("simulating"):
+        result = play(found)
+    report = facts.simulation_facts(found, result)
+    if json:
+        emit_json(report)
+    else:
+        from autoscale.cli.render import simulation_parts
+
+        emit(*simulation_parts(report))
+    return DONE if report["reproduces"] else INFEASIBLE

@@ -1,0 +1,124 @@
+"""The command ``plan``: refuse what cannot work, plan, write, report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autoscale.cli import facts
+from autoscale.cli.entry import DONE, PARTLY_DONE
+from autoscale.cli.output import (
+    PICTURES,
+    check_writable,
+    emit,
+    emit_json,
+    note,
+    progress,
+    save_picture,
+)
+from autoscale.errors import InputError
+from autoscale.units import parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscale.cli.options import Offer, Reading
+    from autoscale.plan.plan import Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """The options of ``autoscale plan`` that are its own."""
+
+    workflow: str
+    deadline: str | None
+    budget: str | None
+    planner: str
+    time_limit: str
+    seed: int
+    output: str | None
+    gantt: str | None
+    fleet: str | None
+    json: bool
+
+
+def run_plan(request: PlanRequest, offer: Offer, reading: Reading) -> int:
+    """Carry the request out and return the exit code."""
+    from autoscale.optimize.planner import solve
+    from autoscale.schedulers import get_scheduler
+
+    check_writable("--output", request.output)
+    check_pictures(request.gantt, request.fleet)
+    get_scheduler(request.planner)
+    if request.seed < 0:
+        raise InputError(f"--seed: expected a whole number >= 0, got {request.seed}")
+    limit_s = _time_limit_s(request.time_limit)
+    workflow = reading.read(request.workflow)
+    problem = offer.problem(workflow, deadline=request.deadline, budget=request.budget)
+    with progress(f"planning {len(workflow):,} tasks on {len(problem.catalog)} types") as tell:
+        plan = solve(
+            problem,
+            planner=request.planner,
+            seed=request.seed,
+            time_limit_s=limit_s,
+            on_progress=tell,
+        )
+    failures = _write(plan, request)
+    report_plan(plan, as_json=request.json)
+    for failure in failures:
+        note(f"not written: {failure}")
+    return PARTLY_DONE if failures else DONE
+
+
+def check_pictures(gantt: str | None, fleet: str | None) -> None:
+    """Refuse pictures that could not be written."""
+    check_writable("--gantt", gantt, kinds=PICTURES)
+    check_writable("--fleet", fleet, kinds=PICTURES)
+
+
+def report_plan(plan: Plan, *, as_json: bool) -> None:
+    """Print a plan's figures."""
+    report = facts.plan_facts(plan)
+    if as_json:
+        emit_json(report)
+        return
+    from autoscale.cli.render import plan_parts
+
+    emit(*plan_parts(report))
+
+
+def draw(plan: Plan, gantt: str | None, fleet: str | None) -> None:
+    """Draw the pictures that are asked for."""
+    from autoscale.plotting import plot_fleet, plot_gantt
+
+    for path, plot in ((gantt, plot_gantt), (fleet, plot_fleet)):
+        if path is not None:
+            with progress(f"drawing {path}"):
+                save_picture(plot(plan), path)
+
+
+def _time_limit_s(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except InputError as error:
+        raise InputError(f"--time-limit: {error}") from None
+    if not seconds > 0:
+        raise InputError(f"--time-limit: expected more than 0 seconds, got {text!r}")
+    return seconds
+
+
+def _write(plan: Plan, request: PlanRequest) -> list[str]:
+    """Write what is asked for; return what failed all the same, so that the rest is not lost."""
+    from autoscale.formats.plan_json import write_plan
+
+    steps: list[Callable[[], None]] = [lambda: draw(plan, request.gantt, request.fleet)]
+    if request.output is not None:
+        output = request.output
+        steps.insert(0, lambda: write_plan(plan, output))
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except InputError as error:
+            failures.append(str(error))
+    return failures
