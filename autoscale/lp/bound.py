@@ -116,7 +116,7 @@ def cost_bound(
     settings: BoundSettings | None = None,
     used_types: IntArray | None = None,
     clock_limit_s: float = np.inf,
-    target_usd: float = np.inf,
+    target_usd: Callable[[], float] = lambda: np.inf,
     tell: Callable[[float], None] | None = None,
 ) -> Bound:
     """Return a lower bound on the cost of any plan that meets the problem's deadline.
@@ -132,7 +132,7 @@ def cost_bound(
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further linear program is begun.
     target_usd
-        The search stops when the bound reaches this (the cost of a plan at hand).
+        Gives the cost of the best plan at hand; the search stops when the bound reaches it.
     tell
         Called with each better bound, USD.
     """
@@ -166,19 +166,22 @@ class _Search:
         self.numbers = itertools.count()
 
     def run(
-        self, used_types: IntArray | None, target_usd: float, tell: Callable[[float], None]
+        self,
+        used_types: IntArray | None,
+        target_usd: Callable[[], float],
+        tell: Callable[[float], None],
     ) -> Bound:
         self._activate_first(used_types)
         floor = work_bound_usd(self.problem)
         n = len(self.problem.workflow)
         root = self._node(np.zeros(n), np.full(n, np.inf), (0, np.inf), floor)
-        tell(root.bound_usd)
+        tell(SAFETY * root.bound_usd)
         open_nodes, best = [root], root
         barriers = self._barriers()
         solved = 1
         while open_nodes:
             best = open_nodes[0]
-            if best.bound_usd >= target_usd * SAFETY or best.relaxed.x is None:
+            if best.bound_usd >= target_usd() * SAFETY or best.relaxed.x is None:
                 break
             if solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
@@ -192,7 +195,7 @@ class _Search:
                     heapq.heappush(open_nodes, child)
                 solved += 1
             if open_nodes:
-                tell(open_nodes[0].bound_usd)
+                tell(SAFETY * open_nodes[0].bound_usd)
         usd = SAFETY * best.bound_usd
         method = f"fluid fleet LP with packing cuts, {solved} node{'s' if solved > 1 else ''}"
         return Bound(usd, method, self._windows(best.start_low, best.start_high), best.relaxed)

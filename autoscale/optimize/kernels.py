@@ -120,7 +120,7 @@ def _windows(
         late[r] = due
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def ruin_recreate(
     seed, rounds, hot, cold, task_class, duration, new_types, shortest,
     parent_ptr, parents, child_ptr, children, need, capacity, price,
@@ -189,6 +189,7 @@ def ruin_recreate(
         )
         if count == 0:
             continue
+        work += n // 16 + 6 * count
         removed[:count].sort()
         before = cost
         leases_before = n_leases
