@@ -116,6 +116,26 @@ def parse_bandwidth(text: str) -> float:
     raise InputError(f"bandwidth: expected something like 1e9, 500MB/s or 10Gbit/s, got {text!r}")
 
 
+def parse_share(what: str, text: str) -> float:
+    """Return the share that ``text`` means (``2%``, ``0.02``).
+
+    Raises
+    ------
+    InputError
+        When the text is not a share, is negative, or is not finite; the message names ``what``.
+
+    Examples
+    --------
+    >>> parse_share("--gap", "2%"), parse_share("--gap", "0.02")
+    (0.02, 0.02)
+    """
+    stripped = text.strip()
+    number = stripped.removesuffix("%").strip()
+    if _NUMBER.fullmatch(number) and math.isfinite(float(number)) and float(number) >= 0:
+        return float(number) / (100 if stripped.endswith("%") else 1)
+    raise InputError(f"{what}: expected a share >= 0 such as 2% or 0.02, got {text!r}")
+
+
 def format_duration(seconds: float) -> str:
     """Return ``seconds`` as people read it.
 

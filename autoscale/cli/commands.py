@@ -30,8 +30,11 @@ def plan(
     ] = None,
     offer: Offer = _OFFER,
     reading: Reading = _READING,
-    planner: Annotated[str, Parameter(help="list, cheapest or fastest.")] = "list",
-    time_limit: Annotated[str, Parameter(help="No further attempt is begun after this.")] = "30",
+    planner: Annotated[str, Parameter(help="lp, list, cheapest or fastest.")] = "lp",
+    time_limit: Annotated[str, Parameter(help="No further attempt is begun after this.")] = "20",
+    gap: Annotated[
+        str, Parameter(help="Planner lp stops this close to the certified bound, e.g. 2%.")
+    ] = "1%",
     seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0,
     output: Annotated[
         str | None,
@@ -53,6 +56,7 @@ def plan(
         budget=budget,
         planner=planner,
         time_limit=time_limit,
+        gap=gap,
         seed=seed,
         output=output,
         gantt=gantt,

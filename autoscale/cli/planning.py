@@ -17,7 +17,7 @@ from autoscale.cli.output import (
     save_picture,
 )
 from autoscale.errors import InputError
-from autoscale.units import parse_duration
+from autoscale.units import parse_duration, parse_share
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,7 @@ class PlanRequest:
     budget: str | None
     planner: str
     time_limit: str
+    gap: str
     seed: int
     output: str | None
     gantt: str | None
@@ -44,15 +45,15 @@ class PlanRequest:
 
 def run_plan(request: PlanRequest, offer: Offer, reading: Reading) -> int:
     """Carry the request out and return the exit code."""
-    from autoscale.optimize.planner import solve
-    from autoscale.schedulers import get_scheduler
+    from autoscale.optimize.planner import require_planner, solve
 
     check_writable("--output", request.output)
     check_pictures(request.gantt, request.fleet)
-    get_scheduler(request.planner)
+    require_planner(request.planner)
     if request.seed < 0:
         raise InputError(f"--seed: expected a whole number >= 0, got {request.seed}")
     limit_s = _time_limit_s(request.time_limit)
+    gap = parse_share("--gap", request.gap)
     workflow = reading.read(request.workflow)
     problem = offer.problem(workflow, deadline=request.deadline, budget=request.budget)
     with progress(f"planning {len(workflow):,} tasks on {len(problem.catalog)} types") as tell:
@@ -61,6 +62,7 @@ def run_plan(request: PlanRequest, offer: Offer, reading: Reading) -> int:
             planner=request.planner,
             seed=request.seed,
             time_limit_s=limit_s,
+            gap=gap,
             on_progress=tell,
         )
     failures = _write(plan, request)

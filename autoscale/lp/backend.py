@@ -6,6 +6,7 @@ import logging
 import math
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,7 @@ def solve_model(
 
 
 def _highs(model: LinearModel, time_limit_s: float, relative_gap: float) -> SolveResult:
-    import highspy
+    highspy: Any = import_module("highspy")  # its stubs do not cover what is used
 
     solver = highspy.Highs()
     settings = {

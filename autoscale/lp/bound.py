@@ -21,7 +21,7 @@ import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
 from autoscale.lp.cuts import add_packing_cuts
-from autoscale.lp.fleet import FleetModel, build_fleet_model
+from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
 from autoscale.lp.model import dual_bound
 from autoscale.lp.types import BoundTypes, bound_types
 from autoscale.lp.windows import Windows, bucket_edges, group_tasks
@@ -35,6 +35,13 @@ if TYPE_CHECKING:
 
 NEARLY = 1.002
 """Types that are dominated but for this factor on price times duration are left out."""
+
+
+FEW_LEASES = 30
+"""Only below this many leases is their number branched on: above, a fraction hardly matters."""
+
+FRACTION = 0.02
+"""A number of leases this close to a whole one counts as whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,40 +113,8 @@ class _Node:
     number: int
     start_low: FloatArray = field(compare=False)
     start_high: FloatArray = field(compare=False)
-    leases: tuple[int, float] = field(compare=False)
+    limits: Limits = field(compare=False)
     relaxed: Relaxed = field(compare=False)
-
-
-def cost_bound(
-    problem: Problem,
-    *,
-    settings: BoundSettings | None = None,
-    used_types: IntArray | None = None,
-    clock_limit_s: float = np.inf,
-    target_usd: Callable[[], float] = lambda: np.inf,
-    tell: Callable[[float], None] | None = None,
-) -> Bound:
-    """Return a lower bound on the cost of any plan that meets the problem's deadline.
-
-    Parameters
-    ----------
-    problem
-        With a deadline.
-    settings
-        Sizes and limits.
-    used_types
-        Types that a good plan uses (catalogue indices); they enter the model first.
-    clock_limit_s
-        Reading of ``time.perf_counter()`` after which no further linear program is begun.
-    target_usd
-        Gives the cost of the best plan at hand; the search stops when the bound reaches it.
-    tell
-        Called with each better bound, USD.
-    """
-    search = _Search(
-        problem, settings or BoundSettings(), bound_types(problem, NEARLY - 1), clock_limit_s
-    )
-    return search.run(used_types, target_usd, tell or (lambda usd: None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,54 +126,86 @@ class _Barrier:
     after: BoolArray
 
 
-class _Search:
-    """Best-first branching on barriers' starts and on the number of leases."""
+class CostBound:
+    """A lower bound on the cost of any plan that meets the problem's deadline.
+
+    Best-first branching on barriers' starts and on the number of leases: :meth:`root` solves the
+    first relaxation, :meth:`branch` goes on from there.
+
+    Parameters
+    ----------
+    problem
+        With a deadline.
+    settings
+        Sizes and limits.
+    used_types
+        Types that a good plan uses (catalogue indices); they enter the model first.
+    clock_limit_s
+        Reading of ``time.perf_counter()`` after which no further linear program is begun.
+    """
 
     def __init__(
-        self, problem: Problem, settings: BoundSettings, types: BoundTypes, clock_limit_s: float
+        self,
+        problem: Problem,
+        *,
+        settings: BoundSettings | None = None,
+        used_types: IntArray | None = None,
+        clock_limit_s: float = np.inf,
     ) -> None:
         self.problem = problem
-        self.settings = settings
-        self.types = types
+        self.settings = settings or BoundSettings()
+        self.types = bound_types(problem, NEARLY - 1)
         self.clock_limit_s = clock_limit_s
         self.horizon_s = (problem.deadline_s or 0.0) - problem.boot_s
-        self.active = np.zeros(len(types), dtype=bool)
+        self.active = np.zeros(len(self.types), dtype=bool)
         self.numbers = itertools.count()
-
-    def run(
-        self,
-        used_types: IntArray | None,
-        target_usd: Callable[[], float],
-        tell: Callable[[float], None],
-    ) -> Bound:
+        self.solved = 0
+        self.open_nodes: list[_Node] = []
         self._activate_first(used_types)
-        floor = work_bound_usd(self.problem)
+
+    def root(self) -> Bound:
+        """Return the bound of the first relaxation."""
         n = len(self.problem.workflow)
-        root = self._node(np.zeros(n), np.full(n, np.inf), (0, np.inf), floor)
-        tell(SAFETY * root.bound_usd)
-        open_nodes, best = [root], root
+        free = Limits.none(len(self.types))
+        floor = work_bound_usd(self.problem) / SAFETY
+        node = self._node(np.zeros(n), np.full(n, np.inf), free, floor)
+        self.open_nodes = [node]
+        return self._bound(node)
+
+    def branch(self, target_usd: Callable[[], float], tell: Callable[[float], None]) -> Bound:
+        """Return the bound after branching.
+
+        Parameters
+        ----------
+        target_usd
+            Gives the cost of the best plan at hand; the search stops when the bound reaches it.
+        tell
+            Called with each better bound, USD.
+        """
         barriers = self._barriers()
-        solved = 1
-        while open_nodes:
-            best = open_nodes[0]
-            if best.bound_usd >= target_usd() * SAFETY or best.relaxed.x is None:
+        best = self.open_nodes[0]
+        while self.open_nodes:
+            best = self.open_nodes[0]
+            tell(SAFETY * best.bound_usd)
+            if best.bound_usd * SAFETY >= target_usd() or best.relaxed.x is None:
                 break
-            if solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
+            if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
             children = self._children(best, barriers)
             if not children:
                 break
-            heapq.heappop(open_nodes)
-            for low, high, leases in children:
-                child = self._node(low, high, leases, best.bound_usd)
+            heapq.heappop(self.open_nodes)
+            for low, high, limits in children:
+                child = self._node(low, high, limits, best.bound_usd)
                 if np.isfinite(child.bound_usd):
-                    heapq.heappush(open_nodes, child)
-                solved += 1
-            if open_nodes:
-                tell(SAFETY * open_nodes[0].bound_usd)
-        usd = SAFETY * best.bound_usd
-        method = f"fluid fleet LP with packing cuts, {solved} node{'s' if solved > 1 else ''}"
-        return Bound(usd, method, self._windows(best.start_low, best.start_high), best.relaxed)
+                    heapq.heappush(self.open_nodes, child)
+        return self._bound(best)
+
+    def _bound(self, node: _Node) -> Bound:
+        plural = "s" if self.solved > 1 else ""
+        method = f"fluid fleet LP with packing cuts, {self.solved} node{plural}"
+        windows = self._windows(node.start_low, node.start_high)
+        return Bound(SAFETY * node.bound_usd, method, windows, node.relaxed)
 
     def _activate_first(self, used_types: IntArray | None) -> None:
         catalog = self.problem.catalog
@@ -210,64 +217,59 @@ class _Search:
     def _windows(self, low: FloatArray, high: FloatArray) -> Windows:
         return Windows.between(self.problem, self.horizon_s, low, high)
 
-    def _node(
-        self, low: FloatArray, high: FloatArray, leases: tuple[int, float], floor: float
-    ) -> _Node:
+    def _node(self, low: FloatArray, high: FloatArray, limits: Limits, floor: float) -> _Node:
+        self.solved += 1
         windows = self._windows(low, high)
         slack = windows.latest_end_s - windows.earliest_start_s - self.problem.fastest_s
         if slack.min(initial=0.0) < -1e-6 * max(1.0, self.horizon_s):
             relaxed = Relaxed(np.inf)
         else:
-            relaxed = self._relax(windows, leases, floor)
-        return _Node(relaxed.bound_usd, next(self.numbers), low, high, leases, relaxed)
+            relaxed = self._relax(windows, limits, floor)
+        return _Node(relaxed.bound_usd, next(self.numbers), low, high, limits, relaxed)
 
-    def _relax(self, windows: Windows, leases: tuple[int, float], floor: float) -> Relaxed:
+    def _relax(self, windows: Windows, limits: Limits, floor: float) -> Relaxed:
         """Solve the node's model: types are priced in, then cuts are added."""
         best = Relaxed(floor)
         problem, settings = self.problem, self.settings
         work = problem.fastest_s * problem.workflow.vcpus
         edges = bucket_edges(windows, work, self.horizon_s, settings.buckets)
         everyone = group_tasks(problem, self.types, windows, edges, settings.groups)
+        fleet = self._model(everyone, edges, limits)
         rounds = 0
         while rounds <= settings.cut_rounds:
-            fleet = self._model(everyone, edges, leases)
-            while rounds <= settings.cut_rounds:
-                solved = solve_model(fleet.model, time_limit_s=self._time_left())
-                if solved.status is SolveStatus.INFEASIBLE and self.active.all():
-                    return Relaxed(np.inf)
-                if solved.status is SolveStatus.INFEASIBLE:
-                    self.active[:] = True
-                    break
+            solved = solve_model(fleet.model, time_limit_s=self._time_left())
+            if solved.status is SolveStatus.INFEASIBLE and self.active.all():
+                return Relaxed(np.inf)
+            missing = ~self.active
+            if solved.status is not SolveStatus.INFEASIBLE:
                 if solved.row_dual is None or solved.x is None:
                     return best
                 missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
-                if usd > best.bound_usd:
-                    best = Relaxed(usd, fleet, solved.x)
-                elif best.x is None:
-                    best = Relaxed(best.bound_usd, fleet, solved.x)
-                if missing.any():
-                    self.active |= missing
-                    break
-                rounds += 1
-                if not add_packing_cuts(fleet, problem, solved.x, settings.cuts):
-                    return best
+                best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
+            if missing.any():
+                self.active |= missing
+                fleet = self._model(everyone, edges, limits)
             else:
-                return best
+                rounds += 1
+                if best.x is None or not add_packing_cuts(fleet, problem, best.x, settings.cuts):
+                    break
             if time.perf_counter() > self.clock_limit_s:
-                return best
+                break
         return best
 
     def _time_left(self) -> float:
         return max(0.5, self.clock_limit_s - time.perf_counter())
 
-    def _model(self, everyone: Any, edges: FloatArray, leases: tuple[int, float]) -> FleetModel:
+    def _model(self, everyone: Any, edges: FloatArray, limits: Limits) -> FleetModel:
         chosen = np.flatnonzero(self.active)
         types = BoundTypes(
             self.types.index[chosen],
             self.types.price_per_s[chosen],
             self.types.duration_s[:, chosen],
         )
-        return build_fleet_model(self.problem, types, everyone.only(chosen), edges, leases=leases)
+        return build_fleet_model(
+            self.problem, types, everyone.only(chosen), edges, limits=limits.only(chosen)
+        )
 
     def _priced(
         self, fleet: FleetModel, everyone: Any, edges: FloatArray, dual: FloatArray
@@ -343,18 +345,15 @@ class _Search:
 
     def _children(
         self, node: _Node, barriers: list[_Barrier]
-    ) -> list[tuple[FloatArray, FloatArray, tuple[int, float]]]:
+    ) -> list[tuple[FloatArray, FloatArray, Limits]]:
         """Split the node where its relaxation is least like a plan."""
         low, high = node.start_low, node.start_high
         fleet, x = node.relaxed.fleet, node.relaxed.x
         if fleet is None or x is None:
             return []
-        total = float(x[fleet.opened].sum())
-        part = total - np.floor(total)
-        least, most = node.leases
-        if total < 40 and 0.02 < part < 0.98 and least <= np.floor(total) < most:
-            below, above = float(np.floor(total)), int(np.ceil(total))
-            return [(low, high, (least, below)), (low, high, (above, most))]
+        halves = self._whole_leases(node.limits, fleet, x)
+        if halves:
+            return [(low, high, limits) for limits in halves]
         splits = [self._overlap(fleet, x, barrier) for barrier in barriers]
         if not splits or max(split[0] for split in splits) < 0.01:
             return []
@@ -362,7 +361,22 @@ class _Search:
         task, moment = barriers[which].task, splits[which][1]
         earlier, later = high.copy(), low.copy()
         earlier[task], later[task] = moment, moment
-        return [(low, earlier, node.leases), (later, high, node.leases)]
+        return [(low, earlier, node.limits), (later, high, node.limits)]
+
+    def _whole_leases(self, limits: Limits, fleet: FleetModel, x: FloatArray) -> tuple[Limits, ...]:
+        """Split a fractional number of leases: of all types together first, then of one."""
+        opened = x[fleet.opened]
+        total = float(opened.sum())
+        if total < FEW_LEASES and FRACTION < total % 1 < 1 - FRACTION:
+            return limits.split(None, total)
+        part = np.where(opened < FEW_LEASES, np.minimum(opened % 1, 1 - opened % 1), 0.0)
+        # A fraction of a dear type matters most.
+        part = np.where(part > FRACTION, part * fleet.types.price_per_s, 0.0)
+        k = int(np.argmax(part))
+        if part[k] <= 0.0:
+            return ()
+        position = int(np.flatnonzero(self.types.index == fleet.types.index[k])[0])
+        return limits.split(position, float(opened[k]))
 
     def _overlap(self, fleet: FleetModel, x: FloatArray, barrier: _Barrier) -> tuple[float, float]:
         """Return how far the relaxation ignores a barrier, and the moment that shows it best.

@@ -79,29 +79,34 @@ def _violated(
     fleet: FleetModel, problem: Problem, x: FloatArray
 ) -> list[tuple[float, int, int, int, int]]:
     """Return violated cuts as (violation, first bucket, last bucket, type, p), best p each."""
-    n_types, n_buckets = fleet.n.shape
-    share = np.zeros((len(fleet.groups), n_types))
+    from autoscale.lp import kernels
+
+    groups = fleet.groups
+    share = np.zeros((len(groups), fleet.n.shape[0]))
     np.add.at(share, (fleet.group, fleet.kind), x[fleet.x])
-    vcpus = problem.catalog.vcpus[fleet.types.index]
-    risen = np.cumsum(x[fleet.u], axis=1)
-    level = x[fleet.n]
-    out = []
-    for first in range(n_buckets):
-        for last in range(first + 1, n_buckets):
-            if not _inside(fleet, first, last).any():
-                continue
-            up = vcpus * (level[:, first] + risen[:, last] - risen[:, first])
-            best: Any = np.full(n_types, VIOLATION)
-            by: Any = np.zeros(n_types, dtype=np.int64)
-            for p in ROUNDINGS:
-                short = (_weights(fleet, first, last, p) * share).sum(axis=0) - up
-                better = short > best
-                best[better], by[better] = short[better], p
-            out += [
-                (float(best[k] / vcpus[k]), first, last, int(k), int(by[k]))
-                for k in np.flatnonzero(by)
-            ]
-    return out
+    violation, rounding = kernels.most_violated(
+        groups.start_s,
+        groups.end_s,
+        groups.count * groups.vcpus * groups.evenness,
+        groups.shortest_s,
+        share,
+        x[fleet.n],
+        np.cumsum(x[fleet.u], axis=1),
+        problem.catalog.vcpus[fleet.types.index].astype(np.float64),
+        fleet.edges,
+        np.array(ROUNDINGS),
+        VIOLATION,
+    )
+    return [
+        (
+            float(violation[first, last, k]),
+            int(first),
+            int(last),
+            int(k),
+            int(rounding[first, last, k]),
+        )
+        for first, last, k in zip(*np.nonzero(rounding), strict=True)
+    ]
 
 
 def _inside(fleet: FleetModel, first: int, last: int) -> Any:

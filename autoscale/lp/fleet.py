@@ -43,6 +43,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How many leases there are: of all types together, and of each type."""
+
+    total: tuple[float, float]
+    least: FloatArray
+    most: FloatArray
+
+    @classmethod
+    def none(cls, n_types: int) -> Limits:
+        """Return limits that allow everything."""
+        return cls((0.0, np.inf), np.zeros(n_types), np.full(n_types, np.inf))
+
+    def only(self, kinds: IntArray) -> Limits:
+        """Return the limits of some of the types."""
+        return Limits(self.total, self.least[kinds], self.most[kinds])
+
+    def split(self, kind: int | None, value: float) -> tuple[Limits, Limits]:
+        """Return the limits below and above a fractional number of leases (None: of all)."""
+        below, above = float(np.floor(value)), float(np.ceil(value))
+        if kind is None:
+            low = Limits((self.total[0], below), self.least, self.most)
+            return low, Limits((above, self.total[1]), self.least, self.most)
+        fewer, more = self.most.copy(), self.least.copy()
+        fewer[kind], more[kind] = below, above
+        return Limits(self.total, self.least, fewer), Limits(self.total, more, self.most)
+
+
+@dataclass(frozen=True, slots=True)
 class FleetModel:
     """The model with what is needed to read its solution and to add cuts.
 
@@ -87,9 +115,9 @@ def build_fleet_model(
     groups: Groups,
     edges: FloatArray,
     *,
-    leases: tuple[int, float] = (0, np.inf),
+    limits: Limits | None = None,
 ) -> FleetModel:
-    """Return the model; ``leases`` limits how many there are of all types together."""
+    """Return the model; ``limits`` are on the number of leases."""
     model = LinearModel()
     lengths = np.diff(edges)
     n_types, n_buckets = len(types), lengths.size
@@ -99,7 +127,9 @@ def build_fleet_model(
     x = model.add_variables("x", group.size, high=1.0)
     n = model.add_variables("n", n_types * n_buckets, high=np.repeat(most, n_buckets))
     u = model.add_variables("u", n_types * n_buckets, high=np.repeat(most, n_buckets))
-    opened = model.add_variables("U", n_types, high=most)
+    limits = limits or Limits.none(n_types)
+    most = np.maximum(most, limits.least)
+    opened = model.add_variables("U", n_types, low=limits.least, high=np.minimum(most, limits.most))
     billed_boot = problem.billing.billed_s(problem.boot_s)
     longest = max(problem.boot_s + float(edges[-1]), billed_boot)
     # Money in minutes of the cheapest type keeps the solver's tolerances meaningful.
@@ -116,7 +146,9 @@ def build_fleet_model(
     model.add_rows("place", row, x, groups.vcpu_s[group, kind], high=room)
     _lease_rows(fleet, problem, lengths, charged, billed_boot)
     _machine_rows(fleet, problem, lengths)
-    model.add_rows("leases", np.zeros(n_types, int), opened, 1.0, low=leases[0], high=leases[1])
+    model.add_rows(
+        "leases", np.zeros(n_types, int), opened, 1.0, low=limits.total[0], high=limits.total[1]
+    )
     return fleet
 
 
@@ -134,7 +166,8 @@ def _cells(groups: Groups, overlap: FloatArray) -> tuple[IntArray, IntArray, Int
 def _most_leases(groups: Groups) -> FloatArray:
     """Return how many leases of each type could ever be useful: one a task."""
     fits = np.isfinite(groups.vcpu_s)
-    return np.maximum(1.0, (groups.count[:, None] * fits).sum(axis=0).astype(np.float64))
+    most: FloatArray = np.maximum(1.0, (groups.count[:, None] * fits).sum(axis=0))
+    return most
 
 
 def _capacity_rows(fleet: FleetModel, problem: Problem, lengths: FloatArray) -> None:

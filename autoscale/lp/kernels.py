@@ -62,3 +62,62 @@ def reached(task, ptr, members):
                 stack[height] = j
                 height += 1
     return seen
+
+
+@numba.njit(cache=True)
+def most_violated(start, end, asked, shortest, share, level, risen, vcpus, edges, roundings, least):
+    """Return, for each interval of buckets and type, the best rounding and its violation.
+
+    Parameters
+    ----------
+    start, end, shortest
+        Windows of the groups; least duration of a member on each type.
+    asked
+        Machines that a whole group asks for when each of its tasks asks for one.
+    share
+        Part of each group's work that the solution does on each type.
+    level, risen
+        The solution's n, and its u summed from the first bucket, (types, buckets).
+    roundings
+        The p of the functions u^(p).
+    least
+        Violation, in machines, from which a cut counts.
+
+    Returns
+    -------
+    violation, rounding
+        Shape (buckets, buckets, types): first bucket, last bucket, type; 0 where none.
+    """
+    n_groups, n_types = shortest.shape
+    n_buckets = edges.size - 1
+    violation = np.zeros((n_buckets, n_buckets, n_types))
+    rounding = np.zeros((n_buckets, n_buckets, n_types), dtype=np.int64)
+    total = np.empty((n_types, roundings.size))
+    for first in range(n_buckets):
+        longest = 0.0
+        for last in range(first, n_buckets):
+            longest = max(longest, edges[last + 1] - edges[last])
+            if last == first:
+                continue
+            length = edges[last + 1] - edges[first]
+            total[:] = 0.0
+            for g in range(n_groups):
+                if start[g] < edges[first] - 1e-9 or end[g] > edges[last + 1] + 1e-9:
+                    continue
+                for k in range(n_types):
+                    d = shortest[g, k]
+                    if share[g, k] <= 0.0 or not (2.0 * longest <= d < np.inf):
+                        continue
+                    part = min(d / length, 1.0) * (1 - 1e-9)
+                    for r in range(roundings.size):
+                        p = roundings[r]
+                        value = min(np.floor((p + 1) * part) / p, 1.0)
+                        total[k, r] += asked[g] * share[g, k] * value
+            for k in range(n_types):
+                up = vcpus[k] * (level[k, first] + risen[k, last] - risen[k, first])
+                for r in range(roundings.size):
+                    short = (total[k, r] - up) / vcpus[k]
+                    if short > max(least, violation[first, last, k]):
+                        violation[first, last, k] = short
+                        rounding[first, last, k] = roundings[r]
+    return violation, rounding

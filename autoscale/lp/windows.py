@@ -97,7 +97,8 @@ class Groups:
         """Return the seconds that each group's window shares with each bucket."""
         low = np.maximum(self.start_s[:, None], edges[:-1])
         high = np.minimum(self.end_s[:, None], edges[1:])
-        return np.maximum(high - low, 0.0)
+        shared: FloatArray = np.maximum(high - low, 0.0)
+        return shared
 
 
 def bucket_edges(
@@ -117,7 +118,7 @@ def bucket_edges(
     mass = np.bincount(inverse, weights=weight)
     centre = np.bincount(inverse, weights=weight * ends) / np.maximum(mass, 1e-300)
     chosen = centre[np.argsort(-mass, kind="stable")[: n_buckets - even.size + 1]]
-    edges = np.unique(np.clip(np.concatenate([even, chosen]), 0.0, horizon_s))
+    edges: FloatArray = np.unique(np.clip(np.concatenate([even, chosen]), 0.0, horizon_s))
     keep = np.append(True, np.diff(edges) > least)
     edges = edges[keep]
     edges[-1] = horizon_s
@@ -177,14 +178,14 @@ def _gather(
     count = np.bincount(of_task, minlength=n_groups)
     largest = np.zeros(n_groups)
     np.maximum.at(largest, of_task, base * w.vcpus)
-    resource = []
+    resource: list[FloatArray] = []
     for need in (w.vcpus, w.memory_bytes, w.gpus):
         work = base * w.vcpus
         total = np.bincount(of_task, weights=work, minlength=n_groups)
         ratio = np.full((n_groups, n_types), np.inf)
         each = np.where(allowed, duration, 0.0) * (need / work)[:, None]
         np.minimum.at(ratio, of_task, np.where(allowed, each, np.inf))
-        resource.append(ratio * total[:, None])
+        resource.append((ratio * total[:, None]).astype(np.float64))
     return Groups(
         of_task=of_task,
         count=count,

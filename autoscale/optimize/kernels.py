@@ -354,3 +354,20 @@ def ruin_recreate(
     finish[:] = best_finish
     lease_type[:] = best_type
     return best_cost, best_count, work
+
+
+@numba.njit(cache=True)
+def consistent_targets(parent_ptr, parents, child_ptr, children, shortest, wish):
+    """Return targets near the wishes that leave every task time for its shortest duration."""
+    n = wish.size
+    target = wish.copy()
+    for i in range(n - 1, -1, -1):
+        for e in range(child_ptr[i], child_ptr[i + 1]):
+            c = children[e]
+            target[i] = min(target[i], target[c] - shortest[c])
+    for i in range(n):
+        ready = 0.0
+        for e in range(parent_ptr[i], parent_ptr[i + 1]):
+            ready = max(ready, target[parents[e]])
+        target[i] = max(target[i], ready + shortest[i])
+    return target

@@ -8,7 +8,6 @@ the machine is unless the time limit strikes.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,17 +16,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import SolverError
-from autoscale.lp.bound import Bound, BoundSettings, cost_bound
+from autoscale.errors import InputError, SolverError
+from autoscale.lp.bound import CostBound
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.improve import improve
-from autoscale.optimize.portfolio import quick_plans
+from autoscale.optimize.portfolio import (
+    Start,
+    distinct,
+    guided_starts,
+    quick_starts,
+    share_slack_better,
+)
 from autoscale.schedulers import get_scheduler
-from autoscale.schedulers.list_scheduler import lateness_s
+from autoscale.schedulers.list_scheduler import Setting, lateness_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscale.lp.bound import Bound
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
@@ -35,8 +41,6 @@ logger = logging.getLogger(__name__)
 
 STARTS = 4
 """Quick plans that are improved."""
-
-Progress = "Callable[[float, float], None]"
 
 
 @dataclass(slots=True)
@@ -89,21 +93,34 @@ def plan_lp(
     tell
         Called with cost and bound whenever either gets better.
     """
-    began = time.perf_counter()
-    limit = began + time_limit_s
-    plans = _starts(problem, time_limit_s, limit)
-    problem = plans[0].problem
-    state = _Incumbent(plans[0], work_bound_usd(problem), gap, tell or (lambda cost, bound: None))
+    limit = time.perf_counter() + time_limit_s
+    starts = _starts(problem, time_limit_s, limit)
+    state = _Incumbent(
+        starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
+    )
     state.tell(state.plan.cost_usd, state.bound_usd)
     method = "cheapest share of a machine per task"
     cancelled = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
-        job = pool.submit(_improve_all, plans, state, seed, 0.8 * time_limit_s, limit, cancelled)
         try:
-            bound = _bound(problem, plans, state, limit)
-            if bound is not None and bound.usd >= state.bound_usd:
-                state.raise_bound(bound.usd)
-                method = bound.method
+            sharing = pool.submit(_share_slack, starts, seed, 0.15 * time_limit_s, limit)
+            search = _search(problem, starts, limit)
+            root = _guarded(search.root) if search else None
+            starts = distinct([*starts, *sharing.result()])
+            if root is not None:
+                state.raise_bound(root.usd)
+                method = root.method
+                best_settings = list(dict.fromkeys(start.setting for start in starts))[:STARTS]
+                starts = distinct([*starts, *guided_starts(problem, root, best_settings)])
+            plans = [start.plan for start in starts[:STARTS]]
+            state.offer(plans[0])
+            effort_s = 0.6 * time_limit_s
+            job = pool.submit(_improve_all, plans, state, seed, effort_s, limit, cancelled)
+            if search is not None and root is not None:
+                bound = _guarded(
+                    lambda: search.branch(lambda: state.plan.cost_usd, state.raise_bound)
+                )
+                method = bound.method if bound is not None else method
             job.result()
         except KeyboardInterrupt:
             logger.warning("interrupted: the best plan so far is kept")
@@ -112,21 +129,46 @@ def plan_lp(
     return state.plan, min(state.bound_usd, state.plan.cost_usd), method
 
 
-def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Plan]:
-    """Return quick plans, cheapest first; without a deadline the last one's end becomes it."""
-    plans = quick_plans(problem, effort_s=0.2 * time_limit_s, clock_limit_s=limit)
-    if not plans:
-        plans = [get_scheduler("fastest")(problem, rng=np.random.default_rng(0))]
+def _share_slack(starts: list[Start], seed: int, effort_s: float, limit: float) -> list[Start]:
+    """Search for better ways to share slack, from the best starts of different settings."""
+    chosen = [start for start in starts if np.isfinite(start.plan.slack_s)][:2]
+    return [
+        share_slack_better(
+            start, seed=seed + number, effort_s=effort_s / len(chosen), clock_limit_s=limit
+        )
+        for number, start in enumerate(chosen)
+    ]
+
+
+def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | None:
+    """Return the bound's search, or None where there is no deadline to bound with."""
+    if problem.deadline_s is None:
+        return None
+    used = np.unique(np.concatenate([start.plan.lease_type for start in starts[:STARTS]]))
+    return CostBound(problem, used_types=used, clock_limit_s=limit)
+
+
+def _guarded(run: Callable[[], Bound]) -> Bound | None:
+    """Return the bound, or None when its solver fails: a simpler bound is kept then."""
     try:
-        single = get_scheduler("cheapest")(problem, rng=np.random.default_rng(0))
-    except ValueError:
-        single = plans[0]
-    except Exception as error:  # an unsuitable heuristic must not cost the user the others
-        logger.info("planner 'cheapest' does not apply: %s", error)
-        single = plans[0]
-    if lateness_s(single) == 0.0:
-        plans = sorted([*plans, single], key=lambda plan: plan.cost_usd)
-    return plans[: max(STARTS, 1)]
+        return run()
+    except SolverError as error:
+        logger.warning("the bound's solver failed, a simpler bound is kept: %s", error)
+        return None
+
+
+def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
+    """Return quick plans of every simple scheduler, cheapest first."""
+    starts = quick_starts(problem, effort_s=0.15 * time_limit_s, clock_limit_s=limit)
+    for name in ("fastest", "cheapest"):
+        try:
+            plan = get_scheduler(name)(problem, rng=np.random.default_rng(0))
+        except InputError as error:  # no single machine fits everything: the others will do
+            logger.info("planner %r does not apply: %s", name, error)
+            continue
+        if lateness_s(plan) == 0.0:
+            starts.append(Start(plan, Setting(), None))
+    return distinct(starts)
 
 
 def _improve_all(
@@ -156,23 +198,3 @@ def _improve_all(
             return
         part = (0.45, 0.15)[number] * effort_s
         improve(plan, seed=seed + 97 + number, effort_s=part, stop=stop, clock_limit_s=limit)
-
-
-def _bound(problem: Problem, plans: list[Plan], state: _Incumbent, limit: float) -> Bound | None:
-    """Return the LP's bound, or None where it does not apply or the solver fails."""
-    deadline = problem.deadline_s
-    if deadline is None or not math.isfinite(deadline):
-        return None
-    used = np.unique(np.concatenate([plan.lease_type for plan in plans]))
-    try:
-        return cost_bound(
-            problem,
-            settings=BoundSettings(),
-            used_types=used,
-            clock_limit_s=limit,
-            target_usd=lambda: state.plan.cost_usd,
-            tell=state.raise_bound,
-        )
-    except SolverError as error:
-        logger.warning("the bound's solver failed, a simpler bound is kept: %s", error)
-        return None

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InfeasibleError, LimitError
+from autoscale.errors import InfeasibleError, InputError, LimitError
 from autoscale.lp.work import work_bound_usd
+from autoscale.model.catalog import unknown
+from autoscale.optimize.lp_planner import plan_lp
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
-from autoscale.schedulers import get_scheduler
+from autoscale.schedulers import SCHEDULERS, get_scheduler
 from autoscale.units import TIME_TOL_S, format_duration, format_money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoscale.model.problem import Problem
+
+PLANNERS = {
+    "lp": "linear program over time, its rounding, and improvement until the time limit",
+    **SCHEDULERS,
+}
+"""Name and one-line description of every planner."""
 
 BISECTIONS = 24
 """Deadlines tried for the least makespan within a budget."""
@@ -26,9 +34,10 @@ BISECTIONS = 24
 def solve(
     problem: Problem,
     *,
-    planner: str = "list",
+    planner: str = "lp",
     seed: int = 0,
-    time_limit_s: float = 30.0,
+    time_limit_s: float = 20.0,
+    gap: float = 0.0,
     on_progress: Callable[[str], None] | None = None,
 ) -> Plan:
     """Return a checked plan for the problem, with a certified lower bound.
@@ -39,16 +48,20 @@ def solve(
         With a deadline: least cost. With a budget only: least makespan. With both: least cost,
         feasible for both. With neither: what the planner makes when time is free.
     planner
-        A name from ``autoscale.schedulers.SCHEDULERS``.
+        A name from ``PLANNERS``.
     seed
         Seed of all randomness.
     time_limit_s
         Seconds after which no further attempt is begun.
+    gap
+        Planner ``lp`` stops once the plan is within this gap of the bound.
     on_progress
         Called with a line of text when something is found.
 
     Raises
     ------
+    InputError
+        Unknown planner, with the nearest known ones.
     InfeasibleError
         No plan can meet the goal (certified), or the planner's plan does not.
     LimitError
@@ -56,8 +69,10 @@ def solve(
     """
     began = time.perf_counter()
     tell = on_progress or (lambda line: None)
+    require_planner(planner)
     _refuse_impossible(problem)
     bound = work_bound_usd(problem)
+    method = "cheapest share of a machine per task"
     if problem.budget_usd is not None and problem.deadline_s is None:
         plan = _within_budget(problem, planner, seed, began + time_limit_s, tell)
         certificate = Certificate(
@@ -66,15 +81,44 @@ def solve(
             method="boot plus the critical path on the fastest types",
         )
     else:
-        plan = get_scheduler(planner)(problem, rng=np.random.default_rng(seed))
-        certificate = Certificate(
-            objective="cost", lower_bound=bound, method="cheapest share of a machine per task"
-        )
+        if planner == "lp":
+            plan, bound, method = plan_lp(
+                problem,
+                seed=seed,
+                time_limit_s=time_limit_s,
+                gap=gap,
+                tell=lambda cost, least: tell(_progress(cost, least)),
+            )
+        else:
+            plan = get_scheduler(planner)(problem, rng=np.random.default_rng(seed))
+        certificate = Certificate(objective="cost", lower_bound=bound, method=method)
     elapsed = time.perf_counter() - began
-    provenance = Provenance(planner=planner, seed=seed, planning_seconds=round(elapsed, 3))
+    provenance = Provenance(
+        planner=planner,
+        seed=seed,
+        solver="HiGHS" if planner == "lp" else "",
+        planning_seconds=round(elapsed, 3),
+    )
     plan = plan.replace(problem=problem, certificate=certificate, provenance=provenance)
     _refuse_missed(plan, bound)
     return plan
+
+
+def require_planner(name: str) -> None:
+    """Refuse an unknown planner.
+
+    Raises
+    ------
+    InputError
+        Unknown name, with the nearest known ones.
+    """
+    if name not in PLANNERS:
+        raise InputError(unknown("planner", name, list(PLANNERS)))
+
+
+def _progress(cost_usd: float, bound_usd: float) -> str:
+    gap = f", gap {cost_usd / bound_usd - 1:.1%}" if bound_usd > 0 else ""
+    return f"{format_money(cost_usd)}, at least {format_money(bound_usd)}{gap}"
 
 
 def _refuse_impossible(problem: Problem) -> None:
@@ -101,7 +145,8 @@ def _within_budget(
 ) -> Plan:
     """Bisect the deadline for the tightest one that the planner can afford."""
     budget = problem.budget_usd or 0.0
-    schedule = get_scheduler(planner)
+    # Planner lp bisects with quick list schedules; its improvement is for costs.
+    schedule = get_scheduler("list" if planner == "lp" else planner)
 
     def attempt(deadline_s: float | None) -> Plan:
         relaxed = problem.replace(deadline_s=deadline_s, budget_usd=None)

@@ -102,7 +102,12 @@ def targets_s(problem: Problem, weight: FloatArray | None) -> FloatArray:
 
 
 def list_plan(
-    problem: Problem, target_s: FloatArray, setting: Setting, *, order_by: FloatArray | None = None
+    problem: Problem,
+    target_s: FloatArray,
+    setting: Setting,
+    *,
+    order_by: FloatArray | None = None,
+    new_types: Any = None,
 ) -> Plan:
     """Return one list schedule against the given targets.
 
@@ -117,10 +122,14 @@ def list_plan(
     order_by
         Tasks are taken in this order, ascending, as far as precedence allows; latest start times
         by default.
+    new_types
+        What :func:`new_type_order` returns for the setting, where it is at hand.
     """
     from autoscale.schedulers import kernels
 
     w = problem.workflow
+    if new_types is None:
+        new_types = new_type_order(problem, setting)
     if order_by is None:
         order_by = -graph.upward_rank_s(w, problem.fastest_s)
         if np.isfinite(target_s).all():
@@ -130,7 +139,7 @@ def list_plan(
         target_s,
         problem.task_class,
         problem.duration_s,
-        new_type_order(problem, setting),
+        new_types,
         w.parent_ptr,
         w.parents,
         needs(problem),
