@@ -2,8 +2,9 @@
 
 >>> import autoscale as az
 >>> workflow = az.read_workflow("example:montage")
->>> plan = az.solve(az.make_problem(workflow, deadline="10m", types="c7i*"))
->>> az.check_plan(plan.problem, plan)
+>>> problem = az.make_problem(workflow, deadline="10m", types="c7i*")
+>>> plan = az.solve(problem, time_limit_s=1)
+>>> az.check_plan(problem, plan)
 ()
 """
 
