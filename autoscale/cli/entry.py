@@ -32,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, listing
+    from autoscale.cli import commands, listing, pareto
     from autoscale.version import __version__
 
     app = App(
@@ -48,6 +48,7 @@ def build_app() -> App:
         result_action="return_value",
     )
     app.command(commands.plan)
+    app.command(pareto.pareto)
     app.command(commands.check)
     app.command(commands.simulate)
     app.command(listing.show)

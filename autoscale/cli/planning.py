@@ -56,10 +56,15 @@ def run_plan(request: PlanRequest, offer: Offer, reading: Reading) -> int:
     require_planner(request.planner)
     if request.seed < 0:
         raise InputError(f"--seed: expected a whole number >= 0, got {request.seed}")
-    limit_s = _time_limit_s(request.time_limit)
+    limit_s = parse_time_limit(request.time_limit)
     gap = parse_share("--gap", request.gap)
     workflow = reading.read(request.workflow)
     problem = offer.problem(workflow, deadline=request.deadline, budget=request.budget)
+    if problem.deadline_s is None and problem.budget_usd is None:
+        note(
+            "neither --deadline nor --budget: this is the cheapest plan, however long it takes; "
+            "`autoscale pareto` shows what speed costs"
+        )
     plan, interrupted = _solve(problem, request, limit_s, gap)
     failures = _write(plan, request)
     report_plan(plan, as_json=request.json)
@@ -148,7 +153,8 @@ def draw(plan: Plan, gantt: str | None, fleet: str | None) -> None:
                 save_picture(plot(plan), path)
 
 
-def _time_limit_s(text: str) -> float:
+def parse_time_limit(text: str) -> float:
+    """Return the seconds of ``--time-limit``."""
     try:
         seconds = parse_duration(text)
     except InputError as error:
