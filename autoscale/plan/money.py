@@ -142,5 +142,5 @@ def _transfer_share(plan: Plan) -> FloatArray:
         share = np.clip(1.0 - computing / np.maximum(duration, 1e-300), 0.0, 1.0)
         share[duration <= 0.0] = 0.0
     moving = (plan.task_end_s - plan.task_start_s) * w.vcpus * share
-    out: FloatArray = np.bincount(plan.task_lease, weights=moving, minlength=plan.n_leases)
-    return np.clip(out / np.maximum(plan.busy_vcpu_s, 1e-300), 0.0, 1.0)
+    per_lease = np.bincount(plan.task_lease, weights=moving, minlength=plan.n_leases)
+    return np.clip(per_lease / np.maximum(plan.busy_vcpu_s, 1e-300), 0.0, 1.0)
