@@ -112,7 +112,9 @@ def _cells(figure: Facts, form: Callable[[float], str]) -> list[str]:
         return [*values, ""]
     text = ("+" if change > 0 else "-") + form(abs(change))
     before = figure["a"]
-    if before and not text.endswith("%"):
+    if text.endswith("%"):
+        text = text.replace("%", " points")
+    elif before:
         text += f" ({change / before:+.1%})"
     return [*values, text]
 
@@ -151,7 +153,7 @@ def _settings_table(facts: Facts) -> RenderableType:
 
     from autoscale.cli.render import new_table
 
-    table = new_table("", "a", "b", left=3, title="Limits, prices and rules that differ")
+    table = new_table("other rules", "a", "b", left=3)
     for name, sides in facts["settings"].items():
         table.add_row(escape(name), escape(sides["a"]), escape(sides["b"]))
     return table

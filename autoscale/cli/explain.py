@@ -85,15 +85,15 @@ def _offer(request: ExplainRequest, plan: Plan) -> Catalog | None:
     used = [plan.problem.catalog[k] for k in sorted(set(plan.lease_type.tolist()))]
     if not used:
         return None
-    region = request.region or used[0].region
-    name = request.catalog or _catalog_of(used[0].provider, region)
+    provider, region = used[0].provider, used[0].region
+    name = request.catalog or _catalog_of(provider, region)
     if name is None:
         note(
-            f"no shipped catalogue is of {used[0].provider or 'an unnamed provider'}, region "
+            f"no shipped catalogue is of {provider or 'an unnamed provider'}, region "
             f"{region or 'unnamed'}: only the plan's own types are looked at; see --catalog"
         )
         return None
-    offer = load_catalog(name).in_region(region)
+    offer = load_catalog(name).in_region(request.region or region)
     if request.types is not None:
         offer = offer.matching(split_patterns(request.types))
     bought = {t.purchase for t in used}

@@ -223,6 +223,8 @@ def _worth_usd_per_hour(
     model but those in which types meet), maximise what the work done is worth (rows 1) less what
     its places cost (rows 3, duals <= 0), for charged time of one horizon.
     """
+    if not np.isfinite(groups.vcpu_s[:, k]).any():
+        return 0.0  # it does nothing in time
     kinds = np.array([k])
     types = search.types
     single = BoundTypes(types.index[kinds], types.price_per_s[kinds], types.duration_s[:, kinds])
