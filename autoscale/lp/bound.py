@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.cuts import add_packing_cuts
+from autoscale.lp.cuts import PackingCut, add_machine_cuts, add_packing_cuts, packing_cuts
 from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
 from autoscale.lp.model import dual_bound
 from autoscale.lp.types import BoundTypes, bound_types
-from autoscale.lp.windows import Windows, bucket_edges, group_tasks
+from autoscale.lp.windows import Groups, Windows, bucket_edges, group_tasks
 from autoscale.lp.work import SAFETY, work_bound_usd
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 NEARLY = 1.002
 """Types that are dominated but for this factor on price times duration are left out."""
 
+
+LARGE_MODEL = 5000
+"""Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
+
+TYPES_A_ROUND = 4
+"""Types that may enter the model between two solutions."""
 
 FEW_LEASES = 30
 """Only below this many leases is their number branched on: above, a fraction hardly matters."""
@@ -52,8 +58,8 @@ class BoundSettings:
     ----------
     buckets, groups
         Time buckets, and groups of tasks, of a model at most.
-    cut_rounds, cuts
-        Rounds of packing cuts, and cuts of a round, at most.
+    cut_rounds, cuts, machine_cuts
+        Rounds of cuts, and packing and machine cuts of a round, at most.
     nodes
         Linear programs of the branching at most.
     barriers
@@ -64,6 +70,7 @@ class BoundSettings:
     groups: int = 120
     cut_rounds: int = 4
     cuts: int = 80
+    machine_cuts: int = 600
     nodes: int = 60
     barriers: int = 4
 
@@ -142,6 +149,8 @@ class CostBound:
         Types that a good plan uses (catalogue indices); they enter the model first.
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further linear program is begun.
+    cost_usd
+        Cost of a plan at hand; bounds far above it are of no interest.
     """
 
     def __init__(
@@ -151,8 +160,10 @@ class CostBound:
         settings: BoundSettings | None = None,
         used_types: IntArray | None = None,
         clock_limit_s: float = np.inf,
+        cost_usd: float | None = None,
     ) -> None:
         self.problem = problem
+        self.penalty_usd = 2 * (cost_usd if cost_usd is not None else _dear_usd(problem))
         self.settings = settings or BoundSettings()
         self.types = bound_types(problem, NEARLY - 1)
         self.clock_limit_s = clock_limit_s
@@ -164,13 +175,25 @@ class CostBound:
         self._activate_first(used_types)
 
     def root(self) -> Bound:
-        """Return the bound of the first relaxation."""
+        """Return the bound of the first relaxation: a coarse one, then one of full size.
+
+        The coarse one finds the types that matter, and stands where the other takes too long.
+        """
+        full = self.settings
+        self.settings = replace(full, buckets=full.buckets // 2, groups=40, cut_rounds=1)
+        coarse = self._first_node()
+        self.settings = full
+        node = self._first_node()
+        if node.bound_usd < coarse.bound_usd:
+            node = replace(node, bound_usd=coarse.bound_usd)
+        self.open_nodes = [node]
+        return self._bound(node)
+
+    def _first_node(self) -> _Node:
         n = len(self.problem.workflow)
         free = Limits.none(len(self.types))
         floor = work_bound_usd(self.problem) / SAFETY
-        node = self._node(np.zeros(n), np.full(n, np.inf), free, floor)
-        self.open_nodes = [node]
-        return self._bound(node)
+        return self._node(np.zeros(n), np.full(n, np.inf), free, floor)
 
     def branch(self, target_usd: Callable[[], float], tell: Callable[[float], None]) -> Bound:
         """Return the bound after branching.
@@ -184,6 +207,10 @@ class CostBound:
         """
         barriers = self._barriers()
         best = self.open_nodes[0]
+        fleet = best.relaxed.fleet
+        if fleet is not None and fleet.model.n_variables > LARGE_MODEL:
+            full = self.settings
+            self.settings = replace(full, buckets=24, groups=60, cut_rounds=2)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
@@ -235,32 +262,36 @@ class CostBound:
         edges = bucket_edges(windows, work, self.horizon_s, settings.buckets)
         everyone = group_tasks(problem, self.types, windows, edges, settings.groups)
         fleet = self._model(everyone, edges, limits)
+        cuts: list[PackingCut] = []
         rounds = 0
         while rounds <= settings.cut_rounds:
             solved = solve_model(fleet.model, time_limit_s=self._time_left())
-            if solved.status is SolveStatus.INFEASIBLE and self.active.all():
+            if solved.status is SolveStatus.INFEASIBLE:
                 return Relaxed(np.inf)
-            missing = ~self.active
-            if solved.status is not SolveStatus.INFEASIBLE:
-                if solved.row_dual is None or solved.x is None:
-                    return best
-                missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
-                best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
-            if missing.any():
-                self.active |= missing
-                fleet = self._model(everyone, edges, limits)
-            else:
-                rounds += 1
-                if best.x is None or not add_packing_cuts(fleet, problem, best.x, settings.cuts):
-                    break
+            if solved.row_dual is None or solved.x is None:
+                return best
+            missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
+            best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
             if time.perf_counter() > self.clock_limit_s:
                 break
+            if missing.size:
+                self.active[missing] = True
+                fleet = self._model(everyone, edges, limits)
+                add_packing_cuts(fleet, problem, cuts)
+                continue
+            rounds += 1
+            fresh = packing_cuts(fleet, problem, solved.x, settings.cuts)
+            machines = add_machine_cuts(fleet, problem, solved.x, settings.machine_cuts)
+            if not fresh and not machines:
+                break
+            add_packing_cuts(fleet, problem, fresh)
+            cuts += fresh
         return best
 
     def _time_left(self) -> float:
         return max(0.5, self.clock_limit_s - time.perf_counter())
 
-    def _model(self, everyone: Any, edges: FloatArray, limits: Limits) -> FleetModel:
+    def _model(self, everyone: Groups, edges: FloatArray, limits: Limits) -> FleetModel:
         chosen = np.flatnonzero(self.active)
         types = BoundTypes(
             self.types.index[chosen],
@@ -268,24 +299,28 @@ class CostBound:
             self.types.duration_s[:, chosen],
         )
         return build_fleet_model(
-            self.problem, types, everyone.only(chosen), edges, limits=limits.only(chosen)
+            self.problem,
+            types,
+            everyone.only(chosen),
+            edges,
+            limits=limits.only(chosen),
+            penalty_usd=self.penalty_usd,
         )
 
     def _priced(
-        self, fleet: FleetModel, everyone: Any, edges: FloatArray, dual: FloatArray
-    ) -> tuple[Any, float]:
+        self, fleet: FleetModel, everyone: Groups, edges: FloatArray, dual: FloatArray
+    ) -> tuple[IntArray, float]:
         """Return the types that must enter, and the bound with duals scaled to need none."""
-        missing = np.zeros(len(self.types), dtype=bool)
-        worst = 1.0
-        for k in np.flatnonzero(~self.active):
-            ratio = self._earning_ratio(fleet, everyone, edges, dual, int(k))
-            worst = max(worst, ratio)
-            missing[k] = ratio > 1 + 1e-4
-        usd = dual_bound(fleet.model, dual / worst) * fleet.unit_usd
-        return missing, usd
+        outside = np.flatnonzero(~self.active)
+        ratio = np.array(
+            [self._earning_ratio(fleet, everyone, edges, dual, int(k)) for k in outside]
+        )
+        usd = dual_bound(fleet.model, dual / ratio.max(initial=1.0)) * fleet.unit_usd
+        earning = np.argsort(-ratio, kind="stable")[:TYPES_A_ROUND]
+        return outside[earning[ratio[earning] > 1 + 1e-4]], usd
 
     def _earning_ratio(
-        self, fleet: FleetModel, everyone: Any, edges: FloatArray, dual: FloatArray, k: int
+        self, fleet: FleetModel, everyone: Groups, edges: FloatArray, dual: FloatArray, k: int
     ) -> float:
         """Return the most that a lease of a left-out type earns per dollar it costs.
 
@@ -316,7 +351,7 @@ class CostBound:
         return float(((revenue + per_lease) / cost).max())
 
     @staticmethod
-    def _serve_free(everyone: Any, work: FloatArray, served: Any, worth: FloatArray) -> float:
+    def _serve_free(everyone: Groups, work: FloatArray, served: Any, worth: FloatArray) -> float:
         """Return what groups without any work are worth: whoever serves them takes it all."""
         none = served & (work <= 1e-9)
         return float(worth[none].sum())
@@ -398,9 +433,8 @@ class CostBound:
         return float(ignored[at] / work.sum()), float(edges[at])
 
 
-def settings_for(problem: Problem, *, quick: bool = False) -> BoundSettings:
-    """Return settings that keep a linear program of the problem within about a second."""
-    base = BoundSettings()
-    if quick:
-        return replace(base, buckets=24, groups=60, cut_rounds=1, nodes=1)
-    return base
+def _dear_usd(problem: Problem) -> float:
+    """Return what a lease of its own for every task would cost at most, USD."""
+    price = float(problem.catalog.price_per_s.max())
+    held = problem.duration_s[np.isfinite(problem.duration_s)].max(initial=0.0) + problem.boot_s
+    return len(problem.workflow) * price * problem.billing.billed_s(held)

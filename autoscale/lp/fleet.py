@@ -9,21 +9,21 @@ Variables
     u[k,b]    rise of n from bucket b - 1 to b; every lease of a plan rises once
     U[k]      leases of type k
     C[k]      lease-seconds of type k that are charged
+    undone[g] share of group g's work that is not done, at a penalty
 
 Minimise sum_k price_k C[k] subject to
 
-    (1) all work is done:             sum_{k,b} x[g,k,b] = 1                            for g
+    (1) all work is done:             sum_{k,b} x[g,k,b] + undone[g] = 1                for g
     (2) vCPUs, memory, GPUs suffice:  sum_g work_gk x[g,k,b] <= V_k d_b n[k,b]          for k, b
     (3) a task is in one place:       sum_k work_gk x[g,k,b] <= |g| c_g overlap_gb      for g, b
     (4) rises are counted:            n[k,b] - n[k,b-1] <= u[k,b]                       for k, b
     (5) every lease pays its boot:    C[k] >= boot U[k] + sum_b d_b n[k,b];  U[k] >= sum_b u[k,b]
     (6) and at least the minimum:     C[k] >= billed(boot) U[k]
-    (7) a group needs a machine:      work_gk x[g,k,b] <= |g| c_g d_b n[k,b]   where |g| c_g < V_k
-    (8) leases are so many:           least <= sum_k U[k] <= most                (branching)
-    (9) packing cuts, see cuts.py
+    (7) leases are so many:           least <= sum_k U[k] <= most                (branching)
+    (8) machine cuts and packing cuts, see cuts.py
 
 Why it bounds every plan: take any plan, let x, n be its averages over buckets and u[k,b] the sum
-over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most what is charged.
+over its leases of each lease's own rise; then (1)-(6) hold, and C[k] is at most what is charged.
 """
 
 from __future__ import annotations
@@ -116,8 +116,20 @@ def build_fleet_model(
     edges: FloatArray,
     *,
     limits: Limits | None = None,
+    penalty_usd: float,
 ) -> FleetModel:
-    """Return the model; ``limits`` are on the number of leases."""
+    """Return the model.
+
+    Parameters
+    ----------
+    problem, types, groups, edges
+        What is relaxed.
+    limits
+        On the number of leases.
+    penalty_usd
+        Price of leaving a group's work undone, which keeps the model feasible while types are
+        still missing; a finite one can only weaken the bound.
+    """
     model = LinearModel()
     lengths = np.diff(edges)
     n_types, n_buckets = len(types), lengths.size
@@ -140,12 +152,20 @@ def build_fleet_model(
     fleet = FleetModel(
         model, types, groups, edges, group, kind, bucket, x, n, u, opened, unit, used
     )
-    model.add_rows("work", group, x, 1.0, low=np.ones(len(groups)), high=1.0)
+    undone = model.add_variables("undone", len(groups), high=1.0, cost=penalty_usd / unit)
+    everyone = np.arange(len(groups))
+    model.add_rows(
+        "work",
+        np.concatenate([group, everyone]),
+        np.concatenate([x, undone]),
+        1.0,
+        low=np.ones(len(groups)),
+        high=1.0,
+    )
     _capacity_rows(fleet, problem, lengths)
     room = (groups.count * groups.vcpus)[used // n_buckets] * overlap.ravel()[used]
     model.add_rows("place", row, x, groups.vcpu_s[group, kind], high=room)
     _lease_rows(fleet, problem, lengths, charged, billed_boot)
-    _machine_rows(fleet, problem, lengths)
     model.add_rows(
         "leases", np.zeros(n_types, int), opened, 1.0, low=limits.total[0], high=limits.total[1]
     )
@@ -246,21 +266,4 @@ def _lease_rows(
         np.concatenate([charged, fleet.opened]),
         np.concatenate([np.ones(n_types), np.full(n_types, -billed_boot)]),
         low=zero,
-    )
-
-
-def _machine_rows(fleet: FleetModel, problem: Problem, lengths: FloatArray) -> None:
-    groups, vcpus = fleet.groups, problem.catalog.vcpus[fleet.types.index]
-    held = groups.count * groups.vcpus
-    few = np.flatnonzero(held[fleet.group] < vcpus[fleet.kind])
-    if few.size == 0:
-        return
-    g, k, b = fleet.group[few], fleet.kind[few], fleet.bucket[few]
-    row = np.arange(few.size)
-    fleet.model.add_rows(
-        "machine",
-        np.concatenate([row, row]),
-        np.concatenate([fleet.x[few], fleet.n[k, b]]),
-        np.concatenate([groups.vcpu_s[g, k], -held[g] * lengths[b]]),
-        high=np.zeros(few.size),
     )

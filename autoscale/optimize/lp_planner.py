@@ -145,7 +145,8 @@ def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | 
     if problem.deadline_s is None:
         return None
     used = np.unique(np.concatenate([start.plan.lease_type for start in starts[:STARTS]]))
-    return CostBound(problem, used_types=used, clock_limit_s=limit)
+    cost_usd = starts[0].plan.cost_usd
+    return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=cost_usd)
 
 
 def _guarded(run: Callable[[], Bound]) -> Bound | None:
