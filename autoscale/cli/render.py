@@ -100,7 +100,7 @@ def _certificate(facts: Facts) -> str:
 
 def front_table(facts: Facts) -> Table:
     """Return the plans of a front, quickest first."""
-    table = _table("deadline", "makespan", "cost", "bound", "gap", "leases", left=0)
+    table = new_table("deadline", "makespan", "cost", "bound", "gap", "leases", left=0)
     for row in facts["points"]:
         table.add_row(
             format_duration(row["deadline_seconds"]),
