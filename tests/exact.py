@@ -79,9 +79,7 @@ def _leases(
             model.add(last >= end[i]).only_enforce_if(here)
             model.add(end[i] == start[i] + d).only_enforce_if(here)
             if d > 0:
-                intervals.append(
-                    model.new_optional_fixed_size_interval_var(start[i], d, here, "")
-                )
+                intervals.append(model.new_optional_fixed_size_interval_var(start[i], d, here, ""))
                 members.append(i)
         for need, has in (
             (w.vcpus, kind.vcpus),
