@@ -108,7 +108,7 @@ def test_one_task_is_bounded_by_its_own_lease() -> None:
     "name",
     [
         "dax/Montage_25.xml",
-        "dax/Sipht_30.xml.gz",
+        "dax/Sipht_30.xml",
         "workflows/wfformat-1.5/helloworld-forkjoin-10-chameleon.json",
         "workflows/wfformat-1.5/srasearch-chameleon-10a-001.json",
     ],
