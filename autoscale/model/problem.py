@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -68,9 +69,7 @@ class Problem:
             raise InputError(
                 f"storage bandwidth: expected bytes/s > 0, got {self.storage_bandwidth!r}"
             )
-        for label, limit in (("deadline", self.deadline_s), ("budget", self.budget_usd)):
-            if limit is not None and not 0 < limit < math.inf:
-                raise InputError(f"{label}: expected a finite number > 0, got {limit!r}")
+        _check_goal(self.deadline_s, self.budget_usd)
         shape = (len(self.workflow), len(self.catalog))
         if self.durations_s is not None and self.durations_s.shape != shape:
             raise InputError(
@@ -82,7 +81,14 @@ class Problem:
 
     def replace(self, **changes: Any) -> Problem:
         """Return a copy with some parts changed."""
-        return replace(self, **changes)
+        if not changes.keys() <= {"deadline_s", "budget_usd"}:
+            return replace(self, **changes)
+        # Nothing that is derived depends on the goal, so the copy shares it: many deadlines are
+        # tried of one large workflow.
+        other = copy.copy(self)
+        other.__dict__.update(changes)
+        _check_goal(other.deadline_s, other.budget_usd)
+        return other
 
     @cached_property
     def _classes(self) -> tuple[Int32Array, Any]:
@@ -178,3 +184,9 @@ class Problem:
             f"{self.catalog.name}: it needs {asked}; the most that any type has is {offered} "
             "(not all of it in one type, perhaps)"
         )
+
+
+def _check_goal(deadline_s: float | None, budget_usd: float | None) -> None:
+    for label, limit in (("deadline", deadline_s), ("budget", budget_usd)):
+        if limit is not None and not 0 < limit < math.inf:
+            raise InputError(f"{label}: expected a finite number > 0, got {limit!r}")
