@@ -6,14 +6,16 @@ reached, 5 partly done, 130 interrupted, 141 the reader of the output went away,
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autoscale.errors import AutoscaleError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cyclopts import App
 
@@ -49,6 +51,8 @@ def build_app() -> App:
     app.command(pareto.pareto)
     app.command(commands.check)
     app.command(commands.simulate)
+    app.command(commands.explain)
+    app.command(commands.diff)
     app.command(listing.show)
     app.command(listing.catalog)
     app.command(listing.generate)
@@ -90,9 +94,28 @@ def _run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter gets a stand-in
             stream.reconfigure(errors="replace")
-    result = build_app()(list(sys.argv[1:] if arguments is None else arguments))
+    with _warnings_as_notes():
+        result = build_app()(list(sys.argv[1:] if arguments is None else arguments))
     sys.stdout.flush()
     return result if isinstance(result, int) else DONE
+
+
+class _Notes(logging.Handler):
+    """Shows what the libraries warn of as notes on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one note."""
+        sys.stderr.write(f"note: {record.getMessage()}\n")
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    ours, notes = logging.getLogger("autoscale"), _Notes(logging.WARNING)
+    ours.addHandler(notes)
+    try:
+        yield
+    finally:
+        ours.removeHandler(notes)
 
 
 def _fail(message: str, code: int) -> int:

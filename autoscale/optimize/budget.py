@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import LimitError, SolverError
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import BoundSettings, CostBound, settings_for
 from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.optimize.refusals import enough_money
-from autoscale.optimize.short import QUICK_BOUND, short_plan
+from autoscale.optimize.short import short_plan
 from autoscale.units import COST_TOL_USD, format_money
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def plan_within_budget(
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             job = pool.submit(_quicker_plans, state, seed, time_limit_s, limit)
-            _raise_bound(state, first, QUICK_BOUND, limit)
+            _raise_bound(state, first, settings_for(problem, quick=True), limit)
             _raise_bound(state, first, BoundSettings(nodes=NODES), limit)
             job.result()
         except KeyboardInterrupt:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InputError, SolverError
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import BoundSettings, CostBound, settings_for
 from autoscale.lp.work import work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.optimize.improve import improve
 from autoscale.optimize.portfolio import guided_starts
 from autoscale.optimize.refusals import refuse_early
-from autoscale.optimize.short import QUICK_BOUND, short_plan
+from autoscale.optimize.short import short_plan
 from autoscale.plan.check import check_plan
 from autoscale.plan.front import ParetoFront
 from autoscale.plan.plan import Certificate, Provenance
@@ -242,7 +242,7 @@ def _quick_bounds(row: _Row) -> None:
     for point in reversed(row.points):
         if row.over():
             break
-        _bound(row, point, QUICK_BOUND)
+        _bound(row, point, settings_for(point.problem, quick=True))
         row.tell(
             f"{format_duration(point.problem.deadline_s or 0.0)} costs at least "
             f"{format_money(point.bound_usd)}"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.lp.bound import BoundSettings
 from autoscale.optimize.improve import improve
 from autoscale.optimize.portfolio import Start, distinct, quick_starts, share_slack_better
 from autoscale.schedulers import get_scheduler
@@ -22,9 +21,6 @@ if TYPE_CHECKING:
 
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
-
-QUICK_BOUND = BoundSettings(buckets=24, groups=60, cut_rounds=1, nodes=1)
-"""A first bound for one of many deadlines."""
 
 SHARED = 2
 """Starts for which better ways to share slack are looked for."""
