@@ -1,4 +1,4 @@
-"""Short attempts at a plan: what can be had for one deadline within a given effort.
+"""Short attempts: what can be had for one deadline within a given effort.
 
 Budgets and fronts need plans for many deadlines; each is a portfolio of list schedules, a search
 over how slack is shared, and improvement, as in the planner ``lp``, with less effort.
