@@ -11,7 +11,7 @@ import numpy as np
 
 from autoscale.errors import InputError
 from autoscale.model import graph
-from autoscale.model.arrays import FloatArray, Int32Array, frozen, number_rows
+from autoscale.model.arrays import FloatArray, Int32Array, IntArray, frozen, number_rows
 from autoscale.model.billing import Billing
 
 if TYPE_CHECKING:
@@ -24,8 +24,11 @@ BLOCK = 1 << 15
 GOALS = frozenset({"deadline_s", "budget_usd", "boot_s", "billing"})
 """Parts of a problem that durations do not depend on."""
 
-DURATIONS = frozenset({"_classes", "_moved_bytes", "duration_s", "fits", "fastest_s"})
-"""Cached parts that only depend on the others."""
+TASKS = frozenset({"_classes", "_moved_bytes", "moved_per_vcpu"})
+"""Cached parts that depend on the workflow alone."""
+
+DURATIONS = TASKS | {"duration_s", "fits", "fastest_s"}
+"""Cached parts that do not depend on the goal."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,6 +99,17 @@ class Problem:
             vars(copy).update(kept)
         return copy
 
+    def with_types(self, index: IntArray) -> Problem:
+        """Return the same problem with some of the catalogue's types, in the order given."""
+        catalog = replace(self.catalog, types=tuple(self.catalog.types[int(k)] for k in index))
+        given = self.durations_s
+        fewer = replace(
+            self, catalog=catalog, durations_s=None if given is None else given[:, index]
+        )
+        classes = {name: value for name, value in vars(self).items() if name in TASKS}
+        vars(fewer).update(classes)
+        return fewer
+
     @cached_property
     def _classes(self) -> tuple[Int32Array, Any]:
         """Class of each task, and one member task of each class."""
@@ -106,6 +120,11 @@ class Problem:
         columns = (w.runtime_s, self._moved_bytes, w.vcpus, w.memory_bytes, w.gpus)
         number, first = number_rows(columns)
         return frozen(number, np.int32), first
+
+    @cached_property
+    def moved_per_vcpu(self) -> FloatArray:
+        """Bytes that each task moves per vCPU it holds, shape (tasks,); 0 without transfers."""
+        return self._moved_bytes / self.workflow.vcpus
 
     @cached_property
     def _moved_bytes(self) -> FloatArray:
@@ -142,9 +161,8 @@ class Problem:
         if self.durations_s is not None:
             return np.where(fits, self.durations_s[tasks], np.inf)
         w = self.workflow
-        moved = (self._moved_bytes / w.vcpus)[tasks]
-        out: FloatArray = w.runtime_s[tasks, None] / self._speed
-        out += moved[:, None] * self._seconds_per_byte
+        out: FloatArray = w.runtime_s[tasks, None] / self.speed
+        out += self.moved_per_vcpu[tasks, None] * self.seconds_per_byte
         out[~fits] = np.inf
         return out
 
@@ -158,11 +176,12 @@ class Problem:
         )
 
     @cached_property
-    def _speed(self) -> FloatArray:
+    def speed(self) -> FloatArray:
+        """Speed of a core of each type, shape (types,)."""
         return np.array([t.speed for t in self.catalog], dtype=np.float64)
 
     @cached_property
-    def _seconds_per_byte(self) -> FloatArray:
+    def seconds_per_byte(self) -> FloatArray:
         """Seconds a byte per vCPU held: the reciprocal of a vCPU's share of the link."""
         link = np.array([t.bandwidth_bytes_per_s for t in self.catalog])
         out: FloatArray = self.catalog.vcpus / np.minimum(link, self.storage_bandwidth)
@@ -184,11 +203,11 @@ class Problem:
         w, types = self.workflow, self.catalog
         out = kernels.shortest(
             w.runtime_s,
-            self._moved_bytes / w.vcpus,
+            self.moved_per_vcpu,
             *(w.vcpus, w.memory_bytes, w.gpus),
             *(types.vcpus, types.memory_bytes, types.gpus),
-            self._speed,
-            self._seconds_per_byte,
+            self.speed,
+            self.seconds_per_byte,
         )
         return out
 
@@ -203,8 +222,8 @@ class Problem:
             out: FloatArray = self.duration_s[self.task_class, type_index]
             return out
         w, types, kind = self.workflow, self.catalog, np.asarray(type_index)
-        out = w.runtime_s / self._speed[kind]
-        out += self._moved_bytes / w.vcpus * self._seconds_per_byte[kind]
+        out = w.runtime_s / self.speed[kind]
+        out += self.moved_per_vcpu * self.seconds_per_byte[kind]
         fits = w.vcpus <= types.vcpus[kind]
         fits &= w.memory_bytes <= types.memory_bytes[kind]
         fits &= w.gpus <= types.gpus[kind]

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InfeasibleError, InputError, LimitError
+from autoscale.lp.types import reduced
 from autoscale.lp.work import work_bound_usd
+from autoscale.model.arrays import frozen
 from autoscale.model.catalog import unknown
 from autoscale.optimize.lp_planner import plan_lp
 from autoscale.plan.check import check_plan
@@ -19,6 +21,7 @@ from autoscale.units import TIME_TOL_S, format_duration, format_money
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscale.model.arrays import Int32Array
     from autoscale.model.problem import Problem
 
 PLANNERS = {
@@ -26,6 +29,9 @@ PLANNERS = {
     **SCHEDULERS,
 }
 """Name and one-line description of every planner."""
+
+LARGE_TABLE = 1_000_000
+"""Durations (classes of tasks times types) beyond which dominated types are left out at once."""
 
 BISECTIONS = 24
 """Deadlines tried for the least makespan within a budget."""
@@ -70,6 +76,7 @@ def solve(
     began = time.perf_counter()
     tell = on_progress or (lambda line: None)
     require_planner(planner)
+    whole, problem, offered = problem, *_without_dominated(problem)
     _refuse_impossible(problem)
     bound = work_bound_usd(problem)
     method = "cheapest share of a machine per task"
@@ -99,9 +106,23 @@ def solve(
         solver="HiGHS" if planner == "lp" else "",
         planning_seconds=round(elapsed, 3),
     )
-    plan = plan.replace(problem=problem, certificate=certificate, provenance=provenance)
+    plan = plan.replace(
+        problem=whole,
+        lease_type=offered[plan.lease_type],
+        certificate=certificate,
+        provenance=provenance,
+    )
     _refuse_missed(plan, bound)
     return plan
+
+
+def _without_dominated(problem: Problem) -> tuple[Problem, Int32Array]:
+    """Return a large problem on fewer types, and the catalogue index of each type."""
+    everything = np.arange(len(problem.catalog), dtype=np.int32)
+    if len(problem.class_member) * len(problem.catalog) <= LARGE_TABLE:
+        return problem, everything
+    fewer, index = reduced(problem)
+    return fewer, frozen(index, np.int32)
 
 
 def require_planner(name: str) -> None:
