@@ -113,10 +113,12 @@ def representatives(problem: Problem) -> IntArray:
         return member
     w, catalog = problem.workflow, problem.catalog
     needs = (w.vcpus[member], w.memory_bytes[member], w.gpus[member])
-    has = (catalog.vcpus, catalog.memory_bytes, catalog.gpus)
+    has: Any = (catalog.vcpus, catalog.memory_bytes, catalog.gpus)
     # Tasks between the same two sizes on offer fit the same types.
     sizes = [np.unique(sizes) for sizes in has]
-    rank = [np.searchsorted(size, need) for size, need in zip(sizes, needs, strict=True)]
+    rank = [
+        np.searchsorted(size, np.asarray(need)) for size, need in zip(sizes, needs, strict=True)
+    ]
     key = (rank[0] * (sizes[1].size + 1) + rank[1]) * (sizes[2].size + 1) + rank[2]
     moved, runtime = problem.moved_per_vcpu[member], w.runtime_s[member]
     # A task of no duration says nothing about speeds.
@@ -128,7 +130,8 @@ def representatives(problem: Problem) -> IntArray:
         chosen += [part[np.argmax(need[part])] for need in needs]
         if not np.isnan(slope[part]).all():
             chosen += [part[np.nanargmin(slope[part])], part[np.nanargmax(slope[part])]]
-    return member[np.unique(chosen)]
+    found: IntArray = member[np.unique(chosen)]
+    return found
 
 
 def _typical_speed(problem: Problem, duration: FloatArray) -> FloatArray:

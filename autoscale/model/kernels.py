@@ -79,10 +79,10 @@ def group_sums(ptr, members, values):
 
 @numba.njit(cache=True)
 def number_rows(rows):
-    """Number equal rows alike, by first appearance; return (number of each row, first of each).
+    """Return the number of each row, equal rows alike, and the first row of each number.
 
-    ``rows`` holds bit patterns, int64, shape (rows, columns). An open-addressing hash table: linear
-    in the rows, where sorting millions of them takes seconds.
+    ``rows`` holds bit patterns, int64, shape (rows, columns); numbers follow first appearance. An
+    open-addressing hash table: linear in the rows, where sorting millions takes seconds.
     """
     n, width = rows.shape
     size = 16

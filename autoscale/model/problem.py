@@ -196,12 +196,12 @@ class Problem:
     def fastest_s(self) -> FloatArray:
         """Each task's duration on the type where it is shortest, shape (tasks,)."""
         if self.durations_s is not None:
-            out: FloatArray = self.duration_s.min(axis=1)[self.task_class]
-            return out
+            from_table: FloatArray = self.duration_s.min(axis=1)[self.task_class]
+            return from_table
         from autoscale.model import kernels
 
         w, types = self.workflow, self.catalog
-        out = kernels.shortest(
+        out: FloatArray = kernels.shortest(
             w.runtime_s,
             self.moved_per_vcpu,
             *(w.vcpus, w.memory_bytes, w.gpus),

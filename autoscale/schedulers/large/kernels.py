@@ -332,10 +332,8 @@ def list_schedule_large(
                 up = way == 0 or way == 3
                 moment = ready if way < 2 or (way == 3 and room[0] > 1) else ready + d
                 b = _bucket(moment, boot, tail_scale, TAIL_BUCKETS)
-                if up:
-                    b = at_or_after(calendar, k, b)
-                else:
-                    b = at_or_before(calendar, k, b - (way == 1))
+                b -= way == 1
+                b = at_or_after(calendar, k, b) if up else at_or_before(calendar, k, b)
                 stop = due if way == 3 else max(due, best[4]) - d
                 furthest = _bucket(stop, boot, tail_scale, TAIL_BUCKETS)
                 looked = 0
@@ -351,10 +349,8 @@ def list_schedule_large(
                         if best[3] == lease:
                             best_hole = -1
                         lease = calendar[4][lease]
-                    if up:
-                        b = at_or_after(calendar, k, b + 1)
-                    else:
-                        b = at_or_before(calendar, k, b - 1)
+                    b += 1 if up else -1
+                    b = at_or_after(calendar, k, b) if up else at_or_before(calendar, k, b)
 
         new_type, new_score, new_duration = -1, np.inf, np.inf
         quickest = -1
