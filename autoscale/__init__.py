@@ -2,8 +2,9 @@
 
 >>> import autoscale as az
 >>> workflow = az.read_workflow("example:montage")
->>> plan = az.solve(az.make_problem(workflow, deadline="10m", types="c7i*"))
->>> az.check_plan(plan.problem, plan)
+>>> problem = az.make_problem(workflow, deadline="10m", types="c7i*")
+>>> plan = az.solve(problem, time_limit_s=1)
+>>> az.check_plan(problem, plan)
 ()
 """
 
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from autoscale.model.catalog import Catalog, InstanceType
     from autoscale.model.problem import Problem
     from autoscale.model.workflow import Workflow, WorkflowBuilder
+    from autoscale.optimize.pareto import pareto_front
     from autoscale.optimize.planner import solve
     from autoscale.plan.check import check_plan
+    from autoscale.plan.front import ParetoFront
     from autoscale.plan.plan import Plan
     from autoscale.plotting.fleet import plot_fleet
     from autoscale.plotting.gantt import plot_gantt
+    from autoscale.plotting.pareto import plot_pareto
     from autoscale.workloads.families import generate
 
 __all__ = [
@@ -37,6 +41,7 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "InstanceType",
+    "ParetoFront",
     "Plan",
     "Problem",
     "Workflow",
@@ -46,8 +51,10 @@ __all__ = [
     "generate",
     "load_catalog",
     "make_problem",
+    "pareto_front",
     "plot_fleet",
     "plot_gantt",
+    "plot_pareto",
     "read_plan",
     "read_workflow",
     "solve",
@@ -65,11 +72,14 @@ _HOMES = {
     "model.catalog": ("Catalog", "InstanceType"),
     "model.problem": ("Problem",),
     "model.workflow": ("Workflow", "WorkflowBuilder"),
+    "optimize.pareto": ("pareto_front",),
     "optimize.planner": ("solve",),
     "plan.check": ("check_plan",),
+    "plan.front": ("ParetoFront",),
     "plan.plan": ("Plan",),
     "plotting.fleet": ("plot_fleet",),
     "plotting.gantt": ("plot_gantt",),
+    "plotting.pareto": ("plot_pareto",),
     "workloads.families": ("generate",),
 }
 

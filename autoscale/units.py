@@ -142,7 +142,7 @@ def format_duration(seconds: float) -> str:
     Examples
     --------
     >>> format_duration(5400), format_duration(42.25), format_duration(90061)
-    ('1h30m', '42.2s', '1d1h01m')
+    ('1h30m', '42.2s', '1d1h01m01s')
     """
     if not math.isfinite(seconds):
         return str(seconds)
@@ -152,11 +152,10 @@ def format_duration(seconds: float) -> str:
     days, rest = divmod(total, 86400)
     hours, rest = divmod(rest, 3600)
     minutes, secs = divmod(rest, 60)
-    if days:
-        return f"{days}d{hours}h{minutes:02d}m"
-    if hours:
-        return f"{hours}h{minutes:02d}m" + (f"{secs:02d}s" if secs else "")
-    return f"{minutes}m{secs:02d}s"
+    if not days and not hours:
+        return f"{minutes}m{secs:02d}s"
+    day = f"{days}d" if days else ""
+    return f"{day}{hours}h{minutes:02d}m" + (f"{secs:02d}s" if secs else "")
 
 
 def format_money(usd: float) -> str:

@@ -1,7 +1,8 @@
-"""The command line: plan, check, simulate, show, catalog, generate."""
+"""The command line: plan, pareto, check, simulate, show, catalog, generate."""
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; see :mod:`autoscale.cli.entry`."""
-    from autoscale.cli.entry import run
+    try:
+        from autoscale.cli.entry import run
 
-    return run(arguments)
+        return run(arguments)
+    except KeyboardInterrupt:  # even while the program is still being loaded
+        sys.stderr.write("error: interrupted\n")
+        return 130

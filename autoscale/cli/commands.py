@@ -31,9 +31,9 @@ def plan(
     offer: Offer = _OFFER,
     reading: Reading = _READING,
     planner: Annotated[str, Parameter(help="lp, list, cheapest or fastest.")] = "lp",
-    time_limit: Annotated[str, Parameter(help="No further attempt is begun after this.")] = "20",
+    time_limit: Annotated[str, Parameter(help="The planner ends after about so long.")] = "20",
     gap: Annotated[
-        str, Parameter(help="Planner lp stops this close to the certified bound, e.g. 2%.")
+        str, Parameter(help="Planner lp ends once this close to the certified bound, e.g. 2%.")
     ] = "1%",
     seed: Annotated[int, Parameter(help="Seed of all randomness.")] = 0,
     output: Annotated[

@@ -6,14 +6,16 @@ reached, 5 partly done, 130 interrupted, 141 the reader of the output went away,
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from autoscale.errors import AutoscaleError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cyclopts import App
 
@@ -30,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, listing
+    from autoscale.cli import commands, listing, pareto
     from autoscale.version import __version__
 
     app = App(
@@ -46,6 +48,7 @@ def build_app() -> App:
         result_action="return_value",
     )
     app.command(commands.plan)
+    app.command(pareto.pareto)
     app.command(commands.check)
     app.command(commands.simulate)
     app.command(listing.show)
@@ -89,9 +92,28 @@ def _run(arguments: Sequence[str] | None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that lacks a letter gets a stand-in
             stream.reconfigure(errors="replace")
-    result = build_app()(list(sys.argv[1:] if arguments is None else arguments))
+    with _warnings_as_notes():
+        result = build_app()(list(sys.argv[1:] if arguments is None else arguments))
     sys.stdout.flush()
     return result if isinstance(result, int) else DONE
+
+
+class _Notes(logging.Handler):
+    """Shows what the libraries warn of as notes on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one note."""
+        sys.stderr.write(f"note: {record.getMessage()}\n")
+
+
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    ours, notes = logging.getLogger("autoscale"), _Notes(logging.WARNING)
+    ours.addHandler(notes)
+    try:
+        yield
+    finally:
+        ours.removeHandler(notes)
 
 
 def _fail(message: str, code: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,13 @@ PICTURES = (".png", ".svg", ".pdf")
 """Kinds of pictures that can be drawn."""
 
 PATIENCE_S = 0.7
-"""Seconds after which a progress line appears."""
+"""Seconds after which a progress line appears on a terminal."""
+
+LOG_AFTER_S = 1.0
+"""Seconds after which news is logged where there is no terminal."""
+
+LOG_LESS = 3.0
+"""Each logged line waits until so many times the time of the one before: a log stays short."""
 
 
 def emit(*parts: RenderableType) -> None:
@@ -63,12 +70,13 @@ def note(line: str) -> None:
 
 @contextmanager
 def progress(text: str) -> Iterator[Callable[[str], None]]:
-    """Show on standard error, if it is a terminal and it takes long, what is going on.
+    """Show on standard error, if it takes long, what is going on.
 
-    Yields a function that adds a line of news to the text.
+    Yields a function that takes a line of news. On a terminal the latest is shown in one live
+    line; elsewhere a few are logged.
     """
     if not sys.stderr.isatty():
-        yield lambda line: None
+        yield _seldom(text)
         return
     from rich.console import Console
     from rich.markup import escape
@@ -83,6 +91,21 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         timer.cancel()
         timer.join()
         status.stop()
+
+
+def _seldom(text: str) -> Callable[[str], None]:
+    """Return a function that logs news that comes after a second, then ever less of it."""
+    began = time.monotonic()
+    due_s = LOG_AFTER_S
+
+    def tell(line: str) -> None:
+        nonlocal due_s
+        passed_s = time.monotonic() - began
+        if passed_s >= due_s:
+            due_s = LOG_LESS * passed_s
+            sys.stderr.write(f"{text}: {line}\n")
+
+    return tell
 
 
 def check_writable(option: str, path: str | None, *, kinds: tuple[str, ...] = ()) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscale.cli import facts
-from autoscale.cli.entry import DONE, PARTLY_DONE
+from autoscale.cli.entry import DONE, INTERRUPTED, PARTLY_DONE
 from autoscale.cli.output import (
     PICTURES,
     check_writable,
@@ -16,13 +19,14 @@ from autoscale.cli.output import (
     progress,
     save_picture,
 )
-from autoscale.errors import InputError
+from autoscale.errors import AutoscaleError, InputError
 from autoscale.units import parse_duration, parse_share
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from autoscale.cli.options import Offer, Reading
+    from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
 
@@ -45,31 +49,81 @@ class PlanRequest:
 
 def run_plan(request: PlanRequest, offer: Offer, reading: Reading) -> int:
     """Carry the request out and return the exit code."""
-    from autoscale.optimize.planner import require_planner, solve
+    from autoscale.optimize.planner import require_planner
 
     check_writable("--output", request.output)
     check_pictures(request.gantt, request.fleet)
     require_planner(request.planner)
     if request.seed < 0:
         raise InputError(f"--seed: expected a whole number >= 0, got {request.seed}")
-    limit_s = _time_limit_s(request.time_limit)
+    limit_s = parse_time_limit(request.time_limit)
     gap = parse_share("--gap", request.gap)
     workflow = reading.read(request.workflow)
     problem = offer.problem(workflow, deadline=request.deadline, budget=request.budget)
-    with progress(f"planning {len(workflow):,} tasks on {len(problem.catalog)} types") as tell:
-        plan = solve(
-            problem,
-            planner=request.planner,
-            seed=request.seed,
-            time_limit_s=limit_s,
-            gap=gap,
-            on_progress=tell,
+    if problem.deadline_s is None and problem.budget_usd is None:
+        note(
+            "neither --deadline nor --budget: this is the cheapest plan, however long it takes; "
+            "`autoscale pareto` shows what speed costs"
         )
+    plan, interrupted = _solve(problem, request, limit_s, gap)
     failures = _write(plan, request)
     report_plan(plan, as_json=request.json)
+    if interrupted:
+        note("interrupted: this plan is the best so far; with more time there may be a better one")
     for failure in failures:
         note(f"not written: {failure}")
-    return PARTLY_DONE if failures else DONE
+    if failures:
+        return PARTLY_DONE
+    return INTERRUPTED if interrupted else DONE
+
+
+def _solve(problem: Problem, request: PlanRequest, limit_s: float, gap: float) -> tuple[Plan, bool]:
+    """Return the plan, and whether Ctrl-C cut the planning short.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Ctrl-C came before there was a plan that meets the goal.
+    """
+    from autoscale.optimize.planner import solve
+
+    what = f"planning {len(problem.workflow):,} tasks on {len(problem.catalog)} types"
+    with noticing_interrupts() as interrupted, progress(what) as tell:
+        try:
+            plan = solve(
+                problem,
+                planner=request.planner,
+                seed=request.seed,
+                time_limit_s=limit_s,
+                gap=gap,
+                on_progress=tell,
+            )
+        except AutoscaleError:
+            if interrupted():
+                raise KeyboardInterrupt from None
+            raise
+    return plan, interrupted()
+
+
+@contextmanager
+def noticing_interrupts() -> Iterator[Callable[[], bool]]:
+    """Yield a function that says whether Ctrl-C came, even if a planner took it and went on."""
+    came = threading.Event()
+
+    def take(number: int, frame: object) -> None:
+        came.set()
+        raise KeyboardInterrupt
+
+    # Where interrupts are ignored or are somebody else's, they stay so.
+    theirs = signal.getsignal(signal.SIGINT)
+    in_charge = theirs is signal.default_int_handler
+    if in_charge and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, take)
+    try:
+        yield came.is_set
+    finally:
+        if signal.getsignal(signal.SIGINT) is take:
+            signal.signal(signal.SIGINT, theirs)
 
 
 def check_pictures(gantt: str | None, fleet: str | None) -> None:
@@ -99,7 +153,8 @@ def draw(plan: Plan, gantt: str | None, fleet: str | None) -> None:
                 save_picture(plot(plan), path)
 
 
-def _time_limit_s(text: str) -> float:
+def parse_time_limit(text: str) -> float:
+    """Return the seconds of ``--time-limit``."""
     try:
         seconds = parse_duration(text)
     except InputError as error:

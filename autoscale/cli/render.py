@@ -98,6 +98,21 @@ def _certificate(facts: Facts) -> str:
     return text
 
 
+def front_table(facts: Facts) -> Table:
+    """Return the plans of a front, quickest first."""
+    table = _table("deadline", "makespan", "cost", "bound", "gap", "leases", left=0)
+    for row in facts["points"]:
+        table.add_row(
+            format_duration(row["deadline_seconds"]),
+            format_duration(row["makespan_seconds"]),
+            format_money(row["cost_usd"]),
+            format_money(row["lower_bound_usd"]),
+            f"{row['gap']:.1%}",
+            f"{row['leases']:,}",
+        )
+    return table
+
+
 def workflow_parts(facts: Facts) -> list[RenderableType]:
     """Return the figures of a workflow and its categories."""
     largest = facts["largest_task"]

@@ -49,6 +49,8 @@ class SolveResult:
         the duals, so that it holds even if the solver errs.
     row_dual
         Multipliers of the rows, or None (integer models have none).
+    proven
+        Of an infeasible model: whether the solver's own proof (a ray of multipliers) holds here.
     """
 
     status: SolveStatus
@@ -56,6 +58,7 @@ class SolveResult:
     objective: float
     bound: float
     row_dual: FloatArray | None = None
+    proven: bool = False
 
 
 NOTHING = SolveResult(status=SolveStatus.FAILED, x=None, objective=math.inf, bound=-math.inf)
@@ -77,7 +80,7 @@ def solve_model(
     """
     try:
         return _highs(model, time_limit_s, relative_gap)
-    except SolverError as error:
+    except Exception as error:  # whatever a solver does, it must not cost the user the plan
         logger.warning("HiGHS failed: %s", error)
         return NOTHING
 
@@ -149,6 +152,16 @@ def _read(highspy: Any, solver: Any, model: LinearModel, integral: bool) -> Solv
             bound=bound if sane else -math.inf,
         )
     dual = np.array(solution.row_dual) if solution.dual_valid else None
+    if dual is not None and dual.size != model.n_rows:
+        dual = None
+    if status is SolveStatus.INFEASIBLE:
+        return SolveResult(
+            status=status,
+            x=None,
+            objective=math.inf,
+            bound=-math.inf,
+            proven=_is_proof(model, solver),
+        )
     return SolveResult(
         status=status,
         x=x if has_values else None,
@@ -156,3 +169,21 @@ def _read(highspy: Any, solver: Any, model: LinearModel, integral: bool) -> Solv
         bound=dual_bound(model, dual) if dual is not None else -math.inf,
         row_dual=dual,
     )
+
+
+def _is_proof(model: LinearModel, solver: Any) -> bool:
+    """Return whether the solver's dual ray shows, here, that the rows contradict one another."""
+    try:
+        answer = solver.getDualRay()
+        ray = np.array(answer[2] if len(answer) > 2 else answer[-1], dtype=np.float64)
+    except Exception:
+        return False
+    if ray.size != model.n_rows:
+        return False
+    free = LinearModel(**{**vars_of(model), "_cost": [np.zeros(model.n_variables)]})
+    return max(dual_bound(free, ray), dual_bound(free, -ray)) > 1e-9
+
+
+def vars_of(model: LinearModel) -> dict[str, Any]:
+    """Return the parts of a model by name."""
+    return {name: getattr(model, name) for name in LinearModel.__dataclass_fields__}

@@ -20,12 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.cuts import add_packing_cuts
+from autoscale.lp.chains import add_precedence, long_chains, precedence_prices
+from autoscale.lp.cuts import PackingCut, add_machine_cuts, add_packing_cuts, packing_cuts
 from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
-from autoscale.lp.model import dual_bound
+from autoscale.lp.model import dual_bound, usable_duals
 from autoscale.lp.types import BoundTypes, bound_types
-from autoscale.lp.windows import Windows, bucket_edges, group_tasks
-from autoscale.lp.work import SAFETY, work_bound_usd
+from autoscale.lp.windows import Groups, Windows, bucket_edges, group_tasks
+from autoscale.lp.work import SAFETY, forgiving_deadline_s, work_bound_usd
+from autoscale.model import graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,15 @@ if TYPE_CHECKING:
 NEARLY = 1.002
 """Types that are dominated but for this factor on price times duration are left out."""
 
+
+LARGE_MODEL = 5000
+"""Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
+
+PROBES = 6
+"""Numbers of leases of dear types that are settled before the branching."""
+
+TYPES_A_ROUND = 4
+"""Types that may enter the model between two solutions."""
 
 FEW_LEASES = 30
 """Only below this many leases is their number branched on: above, a fraction hardly matters."""
@@ -52,18 +63,19 @@ class BoundSettings:
     ----------
     buckets, groups
         Time buckets, and groups of tasks, of a model at most.
-    cut_rounds, cuts
-        Rounds of packing cuts, and cuts of a round, at most.
+    cut_rounds, cuts, machine_cuts
+        Rounds of cuts, and packing and machine cuts of a round, at most.
     nodes
         Linear programs of the branching at most.
     barriers
         Barriers to branch on.
     """
 
-    buckets: int = 40
-    groups: int = 120
-    cut_rounds: int = 4
+    buckets: int = 32
+    groups: int = 80
+    cut_rounds: int = 3
     cuts: int = 80
+    machine_cuts: int = 600
     nodes: int = 60
     barriers: int = 4
 
@@ -142,6 +154,8 @@ class CostBound:
         Types that a good plan uses (catalogue indices); they enter the model first.
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further linear program is begun.
+    cost_usd
+        Cost of a plan at hand: the bound is then on better plans, and at most this.
     """
 
     def __init__(
@@ -151,26 +165,62 @@ class CostBound:
         settings: BoundSettings | None = None,
         used_types: IntArray | None = None,
         clock_limit_s: float = np.inf,
+        cost_usd: float | None = None,
     ) -> None:
         self.problem = problem
+        self.cost_usd = cost_usd if cost_usd is not None else np.inf
+        self.penalty_usd = 2 * (cost_usd if cost_usd is not None else _dear_usd(problem))
         self.settings = settings or BoundSettings()
-        self.types = bound_types(problem, NEARLY - 1)
+        self.types = bound_types(problem, NEARLY - 1).forgiving()
         self.clock_limit_s = clock_limit_s
-        self.horizon_s = (problem.deadline_s or 0.0) - problem.boot_s
+        deadline_s = problem.deadline_s or 0.0
+        self.horizon_s = forgiving_deadline_s(deadline_s) - problem.boot_s
         self.active = np.zeros(len(self.types), dtype=bool)
+        self.dear_usd_per_s = _needed_price(problem, self.types, self.horizon_s)
+        self.chains = long_chains(problem, self.horizon_s)
         self.numbers = itertools.count()
         self.solved = 0
         self.open_nodes: list[_Node] = []
         self._activate_first(used_types)
 
     def root(self) -> Bound:
-        """Return the bound of the first relaxation."""
-        n = len(self.problem.workflow)
-        free = Limits.none(len(self.types))
-        floor = work_bound_usd(self.problem) / SAFETY
-        node = self._node(np.zeros(n), np.full(n, np.inf), free, floor)
+        """Return the bound of the first relaxation: a coarse one, then one of full size.
+
+        The coarse one finds the types that matter, and stands where the other takes too long.
+        """
+        full = self.settings
+        self.settings = replace(full, buckets=full.buckets // 2, groups=40, cut_rounds=1)
+        coarse = self._probed(self._first_node(Limits.none(len(self.types))))
+        self.settings = full
+        node = self._first_node(coarse.limits)
+        if node.bound_usd < coarse.bound_usd:
+            node = replace(node, bound_usd=coarse.bound_usd)
         self.open_nodes = [node]
         return self._bound(node)
+
+    def _first_node(self, limits: Limits) -> _Node:
+        n = len(self.problem.workflow)
+        floor = work_bound_usd(self.problem) / SAFETY
+        return self._node(np.zeros(n), np.full(n, np.inf), limits, floor)
+
+    def _probed(self, node: _Node) -> _Node:
+        """Return the first node with the numbers of dear leases settled where that is easy.
+
+        Where plans with fewer leases of a type than the relaxation rents cost more than the plan
+        at hand, every better plan has at least the next whole number of them.
+        """
+        for _ in range(PROBES):
+            fleet, x = node.relaxed.fleet, node.relaxed.x
+            if fleet is None or x is None or time.perf_counter() > self.clock_limit_s:
+                break
+            choice = self._dearest_fraction(fleet, x)
+            if choice is None:
+                break
+            fewer, more = node.limits.split(*choice)
+            if self._first_node(fewer).bound_usd * SAFETY < self.cost_usd:
+                break
+            node = self._first_node(more)
+        return node
 
     def branch(self, target_usd: Callable[[], float], tell: Callable[[float], None]) -> Bound:
         """Return the bound after branching.
@@ -184,10 +234,14 @@ class CostBound:
         """
         barriers = self._barriers()
         best = self.open_nodes[0]
+        fleet = best.relaxed.fleet
+        if fleet is not None and fleet.model.n_variables > LARGE_MODEL:
+            full = self.settings
+            self.settings = replace(full, buckets=24, groups=60, cut_rounds=2)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
-            if best.bound_usd * SAFETY >= target_usd() or best.relaxed.x is None:
+            if best.bound_usd >= target_usd() * SAFETY or best.relaxed.x is None:
                 break
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
@@ -205,7 +259,9 @@ class CostBound:
         plural = "s" if self.solved > 1 else ""
         method = f"fluid fleet LP with packing cuts, {self.solved} node{plural}"
         windows = self._windows(node.start_low, node.start_high)
-        return Bound(SAFETY * node.bound_usd, method, windows, node.relaxed)
+        # Better plans than the one at hand were the only ones looked at.
+        usd = min(SAFETY * node.bound_usd, self.cost_usd)
+        return Bound(usd, method, windows, node.relaxed)
 
     def _activate_first(self, used_types: IntArray | None) -> None:
         catalog = self.problem.catalog
@@ -233,67 +289,102 @@ class CostBound:
         problem, settings = self.problem, self.settings
         work = problem.fastest_s * problem.workflow.vcpus
         edges = bucket_edges(windows, work, self.horizon_s, settings.buckets)
-        everyone = group_tasks(problem, self.types, windows, edges, settings.groups)
-        fleet = self._model(everyone, edges, limits)
+        everyone = group_tasks(
+            problem, self.types, windows, edges, settings.groups, self.chains.singles
+        )
+        cuts: list[PackingCut] = []
+        fleet = self._model(everyone, windows, edges, limits, cuts)
         rounds = 0
         while rounds <= settings.cut_rounds:
             solved = solve_model(fleet.model, time_limit_s=self._time_left())
-            if solved.status is SolveStatus.INFEASIBLE and self.active.all():
+            if solved.status is SolveStatus.INFEASIBLE and solved.proven:
                 return Relaxed(np.inf)
-            missing = ~self.active
-            if solved.status is not SolveStatus.INFEASIBLE:
-                if solved.row_dual is None or solved.x is None:
-                    return best
-                missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
-                best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
-            if missing.any():
-                self.active |= missing
-                fleet = self._model(everyone, edges, limits)
-            else:
-                rounds += 1
-                if best.x is None or not add_packing_cuts(fleet, problem, best.x, settings.cuts):
-                    break
+            if solved.row_dual is None or solved.x is None:
+                return best
+            missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
+            best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
             if time.perf_counter() > self.clock_limit_s:
                 break
+            if missing.size:
+                self.active[missing] = True
+                fleet = self._model(everyone, windows, edges, limits, cuts)
+                continue
+            rounds += 1
+            fresh = packing_cuts(fleet, problem, solved.x, settings.cuts)
+            machines = add_machine_cuts(fleet, problem, solved.x, settings.machine_cuts)
+            if not fresh and not machines:
+                break
+            add_packing_cuts(fleet, problem, fresh)
+            cuts += fresh
         return best
 
     def _time_left(self) -> float:
         return max(0.5, self.clock_limit_s - time.perf_counter())
 
-    def _model(self, everyone: Any, edges: FloatArray, limits: Limits) -> FleetModel:
+    def _model(
+        self,
+        everyone: Groups,
+        windows: Windows,
+        edges: FloatArray,
+        limits: Limits,
+        cuts: list[PackingCut],
+    ) -> FleetModel:
+        """Return the model of the types that matter, with the cuts found so far."""
         chosen = np.flatnonzero(self.active)
         types = BoundTypes(
             self.types.index[chosen],
             self.types.price_per_s[chosen],
             self.types.duration_s[:, chosen],
         )
-        return build_fleet_model(
-            self.problem, types, everyone.only(chosen), edges, limits=limits.only(chosen)
+        fleet = build_fleet_model(
+            self.problem,
+            types,
+            everyone.only(chosen),
+            edges,
+            limits=limits.only(chosen),
+            penalty_usd=self.penalty_usd,
+            dear_usd_per_s=self.dear_usd_per_s,
         )
+        add_precedence(fleet, self.problem, self.chains, windows)
+        add_packing_cuts(fleet, self.problem, cuts)
+        return fleet
 
     def _priced(
-        self, fleet: FleetModel, everyone: Any, edges: FloatArray, dual: FloatArray
-    ) -> tuple[Any, float]:
+        self,
+        fleet: FleetModel,
+        everyone: Groups,
+        edges: FloatArray,
+        dual: FloatArray,
+    ) -> tuple[IntArray, float]:
         """Return the types that must enter, and the bound with duals scaled to need none."""
-        missing = np.zeros(len(self.types), dtype=bool)
-        worst = 1.0
-        for k in np.flatnonzero(~self.active):
-            ratio = self._earning_ratio(fleet, everyone, edges, dual, int(k))
-            worst = max(worst, ratio)
-            missing[k] = ratio > 1 + 1e-4
-        usd = dual_bound(fleet.model, dual / worst) * fleet.unit_usd
-        return missing, usd
+        dual = usable_duals(fleet.model, dual)
+        outside = np.flatnonzero(~self.active)
+        second = precedence_prices(fleet, self.problem, self.chains, dual)
+        ratio = np.array(
+            [self._earning_ratio(fleet, everyone, edges, dual, second, int(k)) for k in outside]
+        )
+        usd = dual_bound(fleet.model, dual / ratio.max(initial=1.0)) * fleet.unit_usd
+        earning = np.argsort(-ratio, kind="stable")[:TYPES_A_ROUND]
+        return outside[earning[ratio[earning] > 1 + 1e-4]], usd
 
     def _earning_ratio(
-        self, fleet: FleetModel, everyone: Any, edges: FloatArray, dual: FloatArray, k: int
+        self,
+        fleet: FleetModel,
+        everyone: Groups,
+        edges: FloatArray,
+        dual: FloatArray,
+        second: FloatArray,
+        k: int,
     ) -> float:
         """Return the most that a lease of a left-out type earns per dollar it costs.
 
         A vCPU of it earns in a bucket at most the best rate over the groups that it could serve:
-        what the work is worth (row 1), less what its place costs (row 3, a dual <= 0).
+        what the work is worth (row 1), less what its place (row 3) and its seconds on chains
+        cost (multipliers <= 0).
         """
         model, problem = fleet.model, self.problem
-        worth = dual[model.rows["work"]]
+        on_chain = np.where(np.isfinite(everyone.shortest_s[:, k]), everyone.shortest_s[:, k], 0.0)
+        worth = dual[model.rows["work"]] + second * on_chain
         place = np.zeros((len(everyone), edges.size - 1))
         place.ravel()[fleet.place_cells] = dual[model.rows["place"]]
         work = everyone.vcpu_s[:, k]
@@ -313,10 +404,18 @@ class CostBound:
         cost = unit * np.maximum(held, least)
         revenue = earned[last] - earned[first] + free
         per_lease = float(dual[model.rows["leases"]].sum())
-        return float(((revenue + per_lease) / cost).max())
+        if "dear" in model.rows and self.types.price_per_s[k] >= self.dear_usd_per_s:
+            per_lease += float(dual[model.rows["dear"]].sum())
+        # Between edges the best lease is just as long as the minimum charge pays for.
+        span = min(max(least - problem.boot_s, 0.0), float(edges[-1]))
+        begin = np.clip(np.concatenate([edges, edges - span]), 0.0, edges[-1] - span)
+        kinked = np.interp(begin + span, edges, earned) - np.interp(begin, edges, earned) + free
+        kinked_cost = max(unit * max(span + problem.boot_s, least), 1e-300)
+        best_kinked = float((kinked + per_lease).max()) / kinked_cost
+        return float(max(((revenue + per_lease) / cost).max(), best_kinked))
 
     @staticmethod
-    def _serve_free(everyone: Any, work: FloatArray, served: Any, worth: FloatArray) -> float:
+    def _serve_free(everyone: Groups, work: FloatArray, served: Any, worth: FloatArray) -> float:
         """Return what groups without any work are worth: whoever serves them takes it all."""
         none = served & (work <= 1e-9)
         return float(worth[none].sum())
@@ -365,18 +464,22 @@ class CostBound:
 
     def _whole_leases(self, limits: Limits, fleet: FleetModel, x: FloatArray) -> tuple[Limits, ...]:
         """Split a fractional number of leases: of all types together first, then of one."""
-        opened = x[fleet.opened]
-        total = float(opened.sum())
+        total = float(x[fleet.opened].sum())
         if total < FEW_LEASES and FRACTION < total % 1 < 1 - FRACTION:
             return limits.split(None, total)
+        choice = self._dearest_fraction(fleet, x)
+        return limits.split(*choice) if choice is not None else ()
+
+    def _dearest_fraction(self, fleet: FleetModel, x: FloatArray) -> tuple[int, float] | None:
+        """Return the type with the dearest fraction of a lease and its number of leases."""
+        opened = x[fleet.opened]
         part = np.where(opened < FEW_LEASES, np.minimum(opened % 1, 1 - opened % 1), 0.0)
-        # A fraction of a dear type matters most.
         part = np.where(part > FRACTION, part * fleet.types.price_per_s, 0.0)
         k = int(np.argmax(part))
         if part[k] <= 0.0:
-            return ()
+            return None
         position = int(np.flatnonzero(self.types.index == fleet.types.index[k])[0])
-        return limits.split(position, float(opened[k]))
+        return position, float(opened[k])
 
     def _overlap(self, fleet: FleetModel, x: FloatArray, barrier: _Barrier) -> tuple[float, float]:
         """Return how far the relaxation ignores a barrier, and the moment that shows it best.
@@ -398,9 +501,31 @@ class CostBound:
         return float(ignored[at] / work.sum()), float(edges[at])
 
 
-def settings_for(problem: Problem, *, quick: bool = False) -> BoundSettings:
-    """Return settings that keep a linear program of the problem within about a second."""
-    base = BoundSettings()
-    if quick:
-        return replace(base, buckets=24, groups=60, cut_rounds=1, nodes=1)
-    return base
+def _needed_price(problem: Problem, types: BoundTypes, horizon_s: float) -> float:
+    """Return the price below which no set of types is fast enough for the critical path.
+
+    Every plan has at least one lease of a type of that price or more; 0 where the cheapest types
+    are fast enough.
+    """
+    w = problem.workflow
+    caps = np.unique(types.price_per_s)
+
+    def meets(cap: float) -> bool:
+        fastest = types.duration_s[:, types.price_per_s <= cap].min(axis=1)[problem.task_class]
+        return bool(np.isfinite(fastest).all()) and (graph.critical_path_s(w, fastest) <= horizon_s)
+
+    low, high = 0, caps.size - 1
+    while low < high:  # fewer types never make the critical path shorter
+        middle = (low + high) // 2
+        if meets(caps[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    return float(caps[low]) if low > 0 else 0.0
+
+
+def _dear_usd(problem: Problem) -> float:
+    """Return what a lease of its own for every task would cost at most, USD."""
+    price = float(problem.catalog.price_per_s.max())
+    held = problem.duration_s[np.isfinite(problem.duration_s)].max(initial=0.0) + problem.boot_s
+    return len(problem.workflow) * price * problem.billing.billed_s(held)

@@ -15,6 +15,7 @@ do not fit one after another, u^(1) asks for a machine each, which no fluid mode
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,43 +43,68 @@ def dual_feasible(part: FloatArray, p: int) -> FloatArray:
     return np.minimum(np.floor((p + 1) * part * (1 - 1e-9)) / p, 1.0)
 
 
-def add_packing_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int) -> int:
-    """Add the packing cuts that the solution ``x`` violates most; return how many.
+@dataclass(frozen=True, slots=True, order=True)
+class PackingCut:
+    """A packing cut: interval of buckets, type (catalogue index), and p of the rounding."""
 
-    Parameters
-    ----------
-    fleet
-        The model, to which rows are added.
-    problem
-        For the types' vCPUs.
-    x
-        Values of all variables.
-    most
-        Rows to add at most.
-    """
+    first: int
+    last: int
+    type_index: int
+    p: int
+
+
+def packing_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int) -> list[PackingCut]:
+    """Return the packing cuts that the solution ``x`` violates most, at most so many."""
     found = _violated(fleet, problem, x)
-    found.sort(key=lambda cut: (-cut[0], cut[1:]))
-    for number, (_, first, last, kind, p) in enumerate(found[:most]):
-        weight = _weights(fleet, first, last, p)[:, kind]
+    found.sort(key=lambda scored: (-scored[0], scored[1]))
+    return [cut for _, cut in found[:most]]
+
+
+def add_packing_cuts(fleet: FleetModel, problem: Problem, cuts: list[PackingCut]) -> None:
+    """Add packing cuts to the model as rows."""
+    for cut in cuts:
+        kind = int(np.flatnonzero(fleet.types.index == cut.type_index)[0])
+        weight = _weights(fleet, cut.first, cut.last, cut.p)[:, kind]
         chosen = np.flatnonzero((fleet.kind == kind) & (weight[fleet.group] > 0))
-        risen = fleet.u[kind, first + 1 : last + 1]
-        columns = np.concatenate([fleet.x[chosen], [fleet.n[kind, first]], risen])
-        vcpus = float(problem.catalog.vcpus[fleet.types.index[kind]])
+        risen = fleet.u[kind, cut.first + 1 : cut.last + 1]
+        columns = np.concatenate([fleet.x[chosen], [fleet.n[kind, cut.first]], risen])
+        vcpus = float(problem.catalog.vcpus[cut.type_index])
         values = np.concatenate([weight[fleet.group[chosen]], np.full(1 + risen.size, -vcpus)])
         fleet.model.add_rows(
-            f"packing {fleet.model.n_rows}+{number}",
-            np.zeros(columns.size, dtype=np.int64),
-            columns,
-            values,
-            high=0.0,
+            f"packing {fleet.model.n_rows}", np.zeros(columns.size, int), columns, values, high=0.0
         )
-    return min(most, len(found))
 
 
-def _violated(
-    fleet: FleetModel, problem: Problem, x: FloatArray
-) -> list[tuple[float, int, int, int, int]]:
-    """Return violated cuts as (violation, first bucket, last bucket, type, p), best p each."""
+def add_machine_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int) -> int:
+    """Add the most violated of ``work_gk x[g,k,b] <= |g| c_g d_b n[k,b]``; return how many.
+
+    However small its share of a machine, a group can be served only while a machine is up; the
+    rows matter where a whole group takes less than one machine of the type.
+    """
+    groups = fleet.groups
+    held = (groups.count * groups.vcpus)[fleet.group]
+    lengths = np.diff(fleet.edges)[fleet.bucket]
+    work = groups.vcpu_s[fleet.group, fleet.kind]
+    level = fleet.n[fleet.kind, fleet.bucket]
+    short = work * x[fleet.x] / np.maximum(held * lengths, 1e-300) - x[level]
+    small = held < problem.catalog.vcpus[fleet.types.index][fleet.kind]
+    short = np.where(small & (held * lengths > 0), short, 0.0)
+    chosen = np.argsort(-short, kind="stable")[:most]
+    chosen = chosen[short[chosen] > VIOLATION]
+    if chosen.size:
+        row = np.arange(chosen.size)
+        fleet.model.add_rows(
+            f"machine {fleet.model.n_rows}",
+            np.concatenate([row, row]),
+            np.concatenate([fleet.x[chosen], level[chosen]]),
+            np.concatenate([work[chosen], -(held * lengths)[chosen]]),
+            high=np.zeros(chosen.size),
+        )
+    return int(chosen.size)
+
+
+def _violated(fleet: FleetModel, problem: Problem, x: FloatArray) -> list[tuple[float, PackingCut]]:
+    """Return violated cuts with their violation, the best p each."""
     from autoscale.lp import kernels
 
     groups = fleet.groups
@@ -100,10 +126,9 @@ def _violated(
     return [
         (
             float(violation[first, last, k]),
-            int(first),
-            int(last),
-            int(k),
-            int(rounding[first, last, k]),
+            PackingCut(
+                int(first), int(last), int(fleet.types.index[k]), int(rounding[first, last, k])
+            ),
         )
         for first, last, k in zip(*np.nonzero(rounding), strict=True)
     ]

@@ -9,18 +9,20 @@ Variables
     u[k,b]    rise of n from bucket b - 1 to b; every lease of a plan rises once
     U[k]      leases of type k
     C[k]      lease-seconds of type k that are charged
+    undone[g] share of group g's work that is not done, at a penalty
 
 Minimise sum_k price_k C[k] subject to
 
-    (1) all work is done:             sum_{k,b} x[g,k,b] = 1                            for g
+    (1) all work is done:             sum_{k,b} x[g,k,b] + undone[g] = 1                for g
     (2) vCPUs, memory, GPUs suffice:  sum_g work_gk x[g,k,b] <= V_k d_b n[k,b]          for k, b
     (3) a task is in one place:       sum_k work_gk x[g,k,b] <= |g| c_g overlap_gb      for g, b
     (4) rises are counted:            n[k,b] - n[k,b-1] <= u[k,b]                       for k, b
     (5) every lease pays its boot:    C[k] >= boot U[k] + sum_b d_b n[k,b];  U[k] >= sum_b u[k,b]
     (6) and at least the minimum:     C[k] >= billed(boot) U[k]
-    (7) a group needs a machine:      work_gk x[g,k,b] <= |g| c_g d_b n[k,b]   where |g| c_g < V_k
+    (7) a part of a lease is a lease: sum_b x[g,k,b] <= U[k]                 where |g| c_g <= V_k
     (8) leases are so many:           least <= sum_k U[k] <= most                (branching)
-    (9) packing cuts, see cuts.py
+    (9) a dear type is needed:        sum_k U[k] >= 1 over types of price p* or more, see bound.py
+    (10) machine cuts and packing cuts, see cuts.py
 
 Why it bounds every plan: take any plan, let x, n be its averages over buckets and u[k,b] the sum
 over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most what is charged.
@@ -34,6 +36,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.lp.model import LinearModel
+from autoscale.lp.work import FORGIVEN
 
 if TYPE_CHECKING:
     from autoscale.lp.types import BoundTypes
@@ -92,6 +95,8 @@ class FleetModel:
         USD that one unit of the model's objective stands for.
     place_cells
         ``g * buckets + b`` of each row of block (3).
+    forgiven
+        Factor on durations that checkers forgive.
     """
 
     model: LinearModel
@@ -107,6 +112,7 @@ class FleetModel:
     opened: IntArray
     unit_usd: float
     place_cells: IntArray
+    forgiven: float
 
 
 def build_fleet_model(
@@ -116,8 +122,23 @@ def build_fleet_model(
     edges: FloatArray,
     *,
     limits: Limits | None = None,
+    penalty_usd: float,
+    dear_usd_per_s: float = 0.0,
 ) -> FleetModel:
-    """Return the model; ``limits`` are on the number of leases."""
+    """Return the model.
+
+    Parameters
+    ----------
+    problem, types, groups, edges
+        What is relaxed.
+    limits
+        On the number of leases.
+    penalty_usd
+        Price of leaving a group's work undone, which keeps the model feasible while types are
+        still missing; a finite one can only weaken the bound.
+    dear_usd_per_s
+        At least one lease is of a type of this price or more.
+    """
     model = LinearModel()
     lengths = np.diff(edges)
     n_types, n_buckets = len(types), lengths.size
@@ -138,14 +159,26 @@ def build_fleet_model(
     n, u = n.reshape(n_types, n_buckets), u.reshape(n_types, n_buckets)
     used, row = np.unique(group * n_buckets + bucket, return_inverse=True)
     fleet = FleetModel(
-        model, types, groups, edges, group, kind, bucket, x, n, u, opened, unit, used
+        model, types, groups, edges, group, kind, bucket, x, n, u, opened, unit, used, FORGIVEN
     )
-    model.add_rows("work", group, x, 1.0, low=np.ones(len(groups)), high=1.0)
+    undone = model.add_variables("undone", len(groups), high=1.0, cost=penalty_usd / unit)
+    everyone = np.arange(len(groups))
+    model.add_rows(
+        "work",
+        np.concatenate([group, everyone]),
+        np.concatenate([x, undone]),
+        1.0,
+        low=np.ones(len(groups)),
+        high=1.0,
+    )
     _capacity_rows(fleet, problem, lengths)
     room = (groups.count * groups.vcpus)[used // n_buckets] * overlap.ravel()[used]
     model.add_rows("place", row, x, groups.vcpu_s[group, kind], high=room)
     _lease_rows(fleet, problem, lengths, charged, billed_boot)
-    _machine_rows(fleet, problem, lengths)
+    _whole_rows(fleet, problem)
+    dear = opened[types.price_per_s >= dear_usd_per_s]
+    if dear_usd_per_s > 0 and dear.size:
+        model.add_rows("dear", np.zeros(dear.size, int), dear, 1.0, low=[1.0])
     model.add_rows(
         "leases", np.zeros(n_types, int), opened, 1.0, low=limits.total[0], high=limits.total[1]
     )
@@ -204,6 +237,25 @@ def _can_bind(groups: Groups, work: FloatArray, has: FloatArray, vcpus: IntArray
     return bool((part > of_vcpus * (1 + 1e-9)).any())
 
 
+def _whole_rows(fleet: FleetModel, problem: Problem) -> None:
+    """Add (7): a share of a group's work on a type takes at least that share of one lease."""
+    groups, n_types = fleet.groups, fleet.n.shape[0]
+    vcpus = problem.catalog.vcpus[fleet.types.index]
+    small = (groups.count * groups.vcpus)[:, None] <= vcpus
+    chosen = np.flatnonzero(small[fleet.group, fleet.kind])
+    pair, row = np.unique(fleet.group[chosen] * n_types + fleet.kind[chosen], return_inverse=True)
+    if pair.size == 0:
+        return
+    own = np.arange(pair.size)
+    fleet.model.add_rows(
+        "whole",
+        np.concatenate([row, own]),
+        np.concatenate([fleet.x[chosen], fleet.opened[pair % n_types]]),
+        np.concatenate([np.ones(chosen.size), -np.ones(pair.size)]),
+        high=np.zeros(pair.size),
+    )
+
+
 def _lease_rows(
     fleet: FleetModel,
     problem: Problem,
@@ -246,21 +298,4 @@ def _lease_rows(
         np.concatenate([charged, fleet.opened]),
         np.concatenate([np.ones(n_types), np.full(n_types, -billed_boot)]),
         low=zero,
-    )
-
-
-def _machine_rows(fleet: FleetModel, problem: Problem, lengths: FloatArray) -> None:
-    groups, vcpus = fleet.groups, problem.catalog.vcpus[fleet.types.index]
-    held = groups.count * groups.vcpus
-    few = np.flatnonzero(held[fleet.group] < vcpus[fleet.kind])
-    if few.size == 0:
-        return
-    g, k, b = fleet.group[few], fleet.kind[few], fleet.bucket[few]
-    row = np.arange(few.size)
-    fleet.model.add_rows(
-        "machine",
-        np.concatenate([row, row]),
-        np.concatenate([fleet.x[few], fleet.n[k, b]]),
-        np.concatenate([groups.vcpu_s[g, k], -held[g] * lengths[b]]),
-        high=np.zeros(few.size),
     )

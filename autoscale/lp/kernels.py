@@ -121,3 +121,24 @@ def most_violated(start, end, asked, shortest, share, level, risen, vcpus, edges
                         violation[first, last, k] = short
                         rounding[first, last, k] = roundings[r]
     return violation, rounding
+
+
+@numba.njit(cache=True)
+def tight_chain(parent_ptr, parents, duration, start, floor, last):
+    """Return the chain of tasks that makes ``last`` start when it does, first task first."""
+    chain = np.empty(duration.size, dtype=np.int64)
+    count = 1
+    chain[0] = last
+    i = last
+    while start[i] > floor[i]:
+        found = -1
+        for e in range(parent_ptr[i], parent_ptr[i + 1]):
+            p = parents[e]
+            if start[p] + duration[p] >= start[i]:
+                found = p
+        if found < 0:
+            break
+        chain[count] = found
+        count += 1
+        i = found
+    return chain[:count][::-1].copy()

@@ -84,7 +84,7 @@ class LinearModel:
             Sides of each row; the longer of the two says how many rows there are.
         """
         low, high = np.atleast_1d(low), np.atleast_1d(high)
-        count = max(low.size, high.size)
+        count = low.size if high.size == 1 else high.size  # a side without entries: no rows
         first = self.n_rows
         self.n_rows += count
         self.rows[name] = slice(first, self.n_rows)
@@ -155,6 +155,14 @@ class LinearModel:
         return problem
 
 
+def usable_duals(model: LinearModel, row_dual: FloatArray) -> FloatArray:
+    """Return the multipliers with those set to 0 that are not numbers or have no side."""
+    row_low, row_high = model.sides
+    y = np.where(np.isfinite(row_dual), row_dual, 0.0)
+    y = np.where((y > 0) & ~np.isfinite(row_low), 0.0, y)
+    return np.where((y < 0) & ~np.isfinite(row_high), 0.0, y)
+
+
 def dual_bound(model: LinearModel, row_dual: FloatArray) -> float:
     """Return a lower bound on the minimum that holds whatever the duals are.
 
@@ -165,9 +173,7 @@ def dual_bound(model: LinearModel, row_dual: FloatArray) -> float:
     """
     low, high = model.bounds
     row_low, row_high = model.sides
-    y = np.where(np.isfinite(row_dual), row_dual, 0.0)
-    y = np.where((y > 0) & ~np.isfinite(row_low), 0.0, y)
-    y = np.where((y < 0) & ~np.isfinite(row_high), 0.0, y)
+    y = usable_duals(model, row_dual)
     with np.errstate(invalid="ignore"):
         sides = np.where(y > 0, y * row_low, np.where(y < 0, y * row_high, 0.0))
     reduced = model.cost - model.matrix().T @ y

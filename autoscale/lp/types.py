@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autoscale.lp.work import FORGIVEN
+
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
@@ -32,6 +34,10 @@ class BoundTypes:
 
     def __len__(self) -> int:
         return int(self.index.size)
+
+    def forgiving(self) -> BoundTypes:
+        """Return the types with durations as short as a checked plan's may be."""
+        return BoundTypes(self.index, self.price_per_s, self.duration_s * FORGIVEN)
 
 
 def bound_types(problem: Problem, tolerance: float) -> BoundTypes:

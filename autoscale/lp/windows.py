@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.model import graph
+from autoscale.lp.work import FORGIVEN
 
 if TYPE_CHECKING:
     from autoscale.lp.types import BoundTypes
@@ -26,22 +26,13 @@ class Windows:
     latest_end_s: FloatArray
 
     @classmethod
-    def of(cls, problem: Problem, horizon_s: float) -> Windows:
-        """Return the windows that precedence and the fastest types leave."""
-        w, fastest = problem.workflow, problem.fastest_s
-        return cls(
-            graph.earliest_finish_s(w, fastest) - fastest,
-            graph.latest_finish_s(w, fastest, horizon_s),
-        )
-
-    @classmethod
     def between(
         cls, problem: Problem, horizon_s: float, start_low: FloatArray, start_high: FloatArray
     ) -> Windows:
         """Return the windows when, besides, task i starts within ``[start_low, start_high]``."""
         from autoscale.lp import kernels
 
-        w, fastest = problem.workflow, problem.fastest_s
+        w, fastest = problem.workflow, problem.fastest_s * FORGIVEN
         return cls(
             kernels.earliest_starts(w.parent_ptr, w.parents, fastest, start_low),
             kernels.latest_ends(w.child_ptr, w.children, fastest, start_high, horizon_s),
@@ -126,23 +117,31 @@ def bucket_edges(
 
 
 def group_tasks(
-    problem: Problem, types: BoundTypes, windows: Windows, edges: FloatArray, max_groups: int
+    problem: Problem,
+    types: BoundTypes,
+    windows: Windows,
+    edges: FloatArray,
+    max_groups: int,
+    singles: IntArray,
 ) -> Groups:
     """Return groups of tasks that share buckets, duration within a step, and what they hold.
 
     The step grows until there are at most ``max_groups`` groups (or it is as coarse as it gets).
+    The tasks ``singles`` stay alone.
     """
     duration = types.duration_s[problem.task_class]
     window = windows.latest_end_s - windows.earliest_start_s
     allowed = duration <= window[:, None] * (1 + 1e-9) + 1e-9
     keys = _static_keys(problem, duration, allowed)
+    alone = np.zeros(len(problem.workflow), dtype=np.int64)
+    alone[singles] = np.arange(1, singles.size + 1)
     first = np.searchsorted(edges, windows.earliest_start_s + 1e-9, side="right") - 1
     last = np.searchsorted(edges, windows.latest_end_s - 1e-9, side="left")
     of_task: Any = np.zeros(len(problem.workflow), dtype=np.int64)
     for step, shift in ((1.1, 0), (1.25, 0), (1.5, 0), (1.5, 1), (2.0, 2), (4.0, 3), (1e9, 4)):
         logs = np.round(np.log(np.maximum(keys[0], 1e-6)) / np.log(step)).astype(np.int64)
         ratio = np.round(np.log(np.maximum(keys[1], 1e-6)) / np.log(step)).astype(np.int64)
-        table = np.column_stack([first >> shift, last >> shift, logs, ratio, *keys[2:]])
+        table = np.column_stack([first >> shift, last >> shift, logs, ratio, *keys[2:], alone])
         _, of_task = np.unique(table, axis=0, return_inverse=True)
         if of_task.max(initial=0) < max_groups:
             break

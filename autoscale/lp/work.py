@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 SAFETY = 1 - 4e-6
 """Bounds are scaled by this: a plan may be 1e-6 (relative, and in time) off and still pass."""
 
+FORGIVEN = 1 - 2e-6
+"""Checkers forgive a duration that is short by this factor."""
+
+
+def forgiving_deadline_s(deadline_s: float) -> float:
+    """Return the latest end that a checker would still take for the deadline, and a bit more."""
+    return deadline_s + max(2e-5, 2e-6 * deadline_s)
+
 
 def work_bound_usd(problem: Problem) -> float:
     """Return a certified lower bound on the cost of any plan, USD."""

@@ -98,7 +98,7 @@ def number_rows(rows):
         for j in range(width):
             h = (h ^ np.uint64(rows[i, j])) * np.uint64(0x9E3779B97F4A7C15)
             h ^= h >> np.uint64(29)
-        at = np.int64(h & mask)
+        at: int = np.int64(h & mask)
         while True:
             known = table[at]
             if known < 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,14 +22,8 @@ if TYPE_CHECKING:
 BLOCK = 1 << 15
 """Classes whose durations on every type are looked at together, where all would take too much."""
 
-GOALS = frozenset({"deadline_s", "budget_usd", "boot_s", "billing"})
-"""Parts of a problem that durations do not depend on."""
-
 TASKS = frozenset({"_classes", "_moved_bytes", "moved_per_vcpu"})
 """Cached parts that depend on the workflow alone."""
-
-DURATIONS = TASKS | {"duration_s", "fits", "fastest_s"}
-"""Cached parts that do not depend on the goal."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,9 +75,7 @@ class Problem:
             raise InputError(
                 f"storage bandwidth: expected bytes/s > 0, got {self.storage_bandwidth!r}"
             )
-        for label, limit in (("deadline", self.deadline_s), ("budget", self.budget_usd)):
-            if limit is not None and not 0 < limit < math.inf:
-                raise InputError(f"{label}: expected a finite number > 0, got {limit!r}")
+        _check_goal(self.deadline_s, self.budget_usd)
         shape = (len(self.workflow), len(self.catalog))
         if self.durations_s is not None and self.durations_s.shape != shape:
             raise InputError(
@@ -92,12 +85,14 @@ class Problem:
 
     def replace(self, **changes: Any) -> Problem:
         """Return a copy with some parts changed."""
-        copy = replace(self, **changes)
-        if GOALS.issuperset(changes):
-            # Durations do not depend on the goal, and are dear on a million tasks.
-            kept = {name: value for name, value in vars(self).items() if name in DURATIONS}
-            vars(copy).update(kept)
-        return copy
+        if not changes.keys() <= {"deadline_s", "budget_usd"}:
+            return replace(self, **changes)
+        # Nothing that is derived depends on the goal, so the copy shares it: many deadlines are
+        # tried of one large workflow.
+        other = copy.copy(self)
+        other.__dict__.update(changes)
+        _check_goal(other.deadline_s, other.budget_usd)
+        return other
 
     def with_types(self, index: IntArray) -> Problem:
         """Return the same problem with some of the catalogue's types, in the order given."""
@@ -259,3 +254,9 @@ class Problem:
             f"{self.catalog.name}: it needs {asked}; the most that any type has is {offered} "
             "(not all of it in one type, perhaps)"
         )
+
+
+def _check_goal(deadline_s: float | None, budget_usd: float | None) -> None:
+    for label, limit in (("deadline", deadline_s), ("budget", budget_usd)):
+        if limit is not None and not 0 < limit < math.inf:
+            raise InputError(f"{label}: expected a finite number > 0, got {limit!r}")

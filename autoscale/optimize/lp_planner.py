@@ -18,14 +18,16 @@ import numpy as np
 
 from autoscale.errors import InputError, SolverError
 from autoscale.lp.bound import CostBound
-from autoscale.lp.work import work_bound_usd
+from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.optimize.improve import improve
 from autoscale.optimize.portfolio import (
+    Offer,
     Start,
     distinct,
     guided_starts,
     quick_starts,
     share_slack_better,
+    varied,
 )
 from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import Setting, lateness_s
@@ -61,13 +63,16 @@ class _Incumbent:
 
     def raise_bound(self, usd: float) -> None:
         """Take a bound if it is better."""
-        if usd > self.bound_usd:
+        if usd > self.plan.cost_usd * (1 + 1e-7):
+            # No bound can exceed the cost of a checked plan: this one is an error, not news.
+            logger.error("a bound of %r USD exceeds a plan's %r: dropped", usd, self.plan.cost_usd)
+        elif usd > self.bound_usd:
             self.bound_usd = usd
             self.tell(self.plan.cost_usd, usd)
 
     def reached(self) -> bool:
         """Return whether the gap is at most the wanted one."""
-        return self.plan.cost_usd <= self.bound_usd * (1 + self.gap) + 1e-12
+        return self.plan.cost_usd * SAFETY <= self.bound_usd * (1 + self.gap)
 
 
 def plan_lp(
@@ -110,8 +115,8 @@ def plan_lp(
             if root is not None:
                 state.raise_bound(root.usd)
                 method = root.method
-                best_settings = list(dict.fromkeys(start.setting for start in starts))[:STARTS]
-                starts = distinct([*starts, *guided_starts(problem, root, best_settings)])
+                guided = guided_starts(problem, root, varied(starts, STARTS))
+                starts = distinct([*starts, *guided])
             plans = [start.plan for start in starts[:STARTS]]
             state.offer(plans[0])
             effort_s = 0.6 * time_limit_s
@@ -126,12 +131,12 @@ def plan_lp(
             logger.warning("interrupted: the best plan so far is kept")
         finally:
             cancelled.set()
-    return state.plan, min(state.bound_usd, state.plan.cost_usd), method
+    return state.plan, state.bound_usd, method
 
 
 def _share_slack(starts: list[Start], seed: int, effort_s: float, limit: float) -> list[Start]:
     """Search for better ways to share slack, from the best starts of different settings."""
-    chosen = [start for start in starts if np.isfinite(start.plan.slack_s)][:2]
+    chosen = varied([start for start in starts if np.isfinite(start.plan.slack_s)], STARTS)
     return [
         share_slack_better(
             start, seed=seed + number, effort_s=effort_s / len(chosen), clock_limit_s=limit
@@ -141,18 +146,19 @@ def _share_slack(starts: list[Start], seed: int, effort_s: float, limit: float) 
 
 
 def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | None:
-    """Return the bound's search, or None where there is no deadline to bound with."""
-    if problem.deadline_s is None:
+    """Return the bound's search, or None where no deadline leaves time to model."""
+    if problem.deadline_s is None or not problem.deadline_s > problem.boot_s:
         return None
     used = np.unique(np.concatenate([start.plan.lease_type for start in starts[:STARTS]]))
-    return CostBound(problem, used_types=used, clock_limit_s=limit)
+    cost_usd = starts[0].plan.cost_usd
+    return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=cost_usd)
 
 
 def _guarded(run: Callable[[], Bound]) -> Bound | None:
     """Return the bound, or None when its solver fails: a simpler bound is kept then."""
     try:
         return run()
-    except SolverError as error:
+    except (SolverError, ArithmeticError, ValueError, RuntimeError) as error:
         logger.warning("the bound's solver failed, a simpler bound is kept: %s", error)
         return None
 
@@ -167,7 +173,8 @@ def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
             logger.info("planner %r does not apply: %s", name, error)
             continue
         if lateness_s(plan) == 0.0:
-            starts.append(Start(plan, Setting(), None))
+            everything = Offer(problem, np.arange(len(problem.catalog)))
+            starts.append(Start(plan, Setting(), None, everything))
     return distinct(starts)
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoscale.errors import InfeasibleError, InputError, LimitError
 from autoscale.lp.types import reduced
-from autoscale.lp.work import work_bound_usd
+from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.model.catalog import unknown
+from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.lp_planner import plan_lp
+from autoscale.optimize.refusals import refuse_both, refuse_early
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
 from autoscale.schedulers import SCHEDULERS, get_scheduler
-from autoscale.units import TIME_TOL_S, format_duration, format_money
+from autoscale.units import COST_TOL_USD, format_duration, format_money
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,7 +56,7 @@ def solve(
     ----------
     problem
         With a deadline: least cost. With a budget only: least makespan. With both: least cost,
-        feasible for both. With neither: what the planner makes when time is free.
+        feasible for both. With neither: least cost when time is free (see ``pareto_front``).
     planner
         A name from ``PLANNERS``.
     seed
@@ -69,36 +73,17 @@ def solve(
     InputError
         Unknown planner, with the nearest known ones.
     InfeasibleError
-        No plan can meet the goal (certified), or the planner's plan does not.
+        No plan can meet the goal (certified), or a simple planner's plan does not.
     LimitError
-        No plan within the budget was found, though none is ruled out.
+        No plan for the goal was found, though none is ruled out.
     """
     began = time.perf_counter()
-    tell = on_progress or (lambda line: None)
     require_planner(planner)
     whole, problem, offered = problem, *_without_dominated(problem)
-    _refuse_impossible(problem)
-    bound = work_bound_usd(problem)
-    method = "cheapest share of a machine per task"
-    if problem.budget_usd is not None and problem.deadline_s is None:
-        plan = _within_budget(problem, planner, seed, began + time_limit_s, tell)
-        certificate = Certificate(
-            objective="makespan",
-            lower_bound=problem.least_makespan_s * (1 - 1e-9),
-            method="boot plus the critical path on the fastest types",
-        )
-    else:
-        if planner == "lp":
-            plan, bound, method = plan_lp(
-                problem,
-                seed=seed,
-                time_limit_s=time_limit_s,
-                gap=gap,
-                tell=lambda cost, least: tell(_progress(cost, least)),
-            )
-        else:
-            plan = get_scheduler(planner)(problem, rng=np.random.default_rng(seed))
-        certificate = Certificate(objective="cost", lower_bound=bound, method=method)
+    refuse_early(problem)
+    ask = _Ask(planner, seed, time_limit_s, gap, on_progress or (lambda line: None))
+    quickest = problem.budget_usd is not None and problem.deadline_s is None
+    plan, certificate = (_quickest if quickest else _cheapest)(problem, ask)
     elapsed = time.perf_counter() - began
     provenance = Provenance(
         planner=planner,
@@ -112,8 +97,19 @@ def solve(
         certificate=certificate,
         provenance=provenance,
     )
-    _refuse_missed(plan, bound)
+    _refuse_missed(plan)
     return plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """How a plan is asked for; see :func:`solve`."""
+
+    planner: str
+    seed: int
+    time_limit_s: float
+    gap: float
+    tell: Callable[[str], None]
 
 
 def _without_dominated(problem: Problem) -> tuple[Problem, Int32Array]:
@@ -137,58 +133,90 @@ def require_planner(name: str) -> None:
         raise InputError(unknown("planner", name, list(PLANNERS)))
 
 
+def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
+    """Return a plan within the budget, and its certificate."""
+    if ask.planner != "lp":
+        plan = _bisected(problem, ask)
+        bound = SAFETY * problem.least_makespan_s
+        return plan, Certificate(objective="makespan", lower_bound=bound, method=CHAIN)
+    plan, bound, method = plan_within_budget(
+        problem,
+        seed=ask.seed,
+        time_limit_s=ask.time_limit_s,
+        gap=ask.gap,
+        tell=lambda makespan, cost, least: ask.tell(
+            f"{format_duration(makespan)} for {format_money(cost)}, at least "
+            f"{format_duration(least)}"
+        ),
+    )
+    return plan, Certificate(objective="makespan", lower_bound=bound, method=method)
+
+
+def _cheapest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
+    """Return a plan for the deadline, if there is one, and its certificate."""
+    if ask.planner != "lp":
+        plan = get_scheduler(ask.planner)(problem, rng=np.random.default_rng(ask.seed))
+        bound, method = work_bound_usd(problem), "cheapest share of a machine per task"
+    else:
+        ends = time.perf_counter() + ask.time_limit_s
+        plan, bound, method = plan_lp(
+            problem,
+            seed=ask.seed,
+            time_limit_s=ask.time_limit_s,
+            gap=ask.gap,
+            tell=lambda cost, least: ask.tell(_progress(cost, least)),
+        )
+        budget = problem.budget_usd
+        if budget is not None and plan.cost_usd > budget + COST_TOL_USD:
+            plan = _both_met(plan, bound, ask, max(0.25 * ask.time_limit_s, ends - _now()))
+    return plan, Certificate(objective="cost", lower_bound=bound, method=method)
+
+
+def _both_met(plan: Plan, bound_usd: float, ask: _Ask, time_limit_s: float) -> Plan:
+    """Return a plan for deadline and budget where the cheapest one found is too dear.
+
+    Searching from the budget's side may find one; what it finds is good for the message otherwise.
+    """
+    problem = plan.problem
+    quickest, least = None, problem.least_makespan_s
+    with suppress(LimitError):
+        quickest, least, _ = plan_within_budget(problem, seed=ask.seed, time_limit_s=time_limit_s)
+    if quickest is None or quickest.makespan_s > (problem.deadline_s or 0.0):
+        refuse_both(plan, bound_usd, quickest, least)
+    return quickest
+
+
 def _progress(cost_usd: float, bound_usd: float) -> str:
     gap = f", gap {cost_usd / bound_usd - 1:.1%}" if bound_usd > 0 else ""
     return f"{format_money(cost_usd)}, at least {format_money(bound_usd)}{gap}"
 
 
-def _refuse_impossible(problem: Problem) -> None:
-    least, deadline = problem.least_makespan_s, problem.deadline_s
-    if deadline is not None and deadline < least - TIME_TOL_S:
-        raise InfeasibleError(
-            f"no plan can end by the deadline of {format_duration(deadline)} ({deadline:.6g} s): "
-            f"booting and the critical path on the fastest types of {problem.catalog.name} take "
-            f"{format_duration(least)} ({least:.6g} s); allow at least that",
-            least_makespan_s=least,
-        )
-    bound = work_bound_usd(problem)
-    if problem.budget_usd is not None and problem.budget_usd < bound:
-        raise InfeasibleError(
-            f"no plan can cost at most the budget of {format_money(problem.budget_usd)}: the work "
-            f"alone costs {format_money(bound)} on the cheapest fitting types of "
-            f"{problem.catalog.name}; allow at least that",
-            least_cost_usd=bound,
-        )
-
-
-def _within_budget(
-    problem: Problem, planner: str, seed: int, stop_at: float, tell: Callable[[str], None]
-) -> Plan:
-    """Bisect the deadline for the tightest one that the planner can afford."""
+def _bisected(problem: Problem, ask: _Ask) -> Plan:
+    """Bisect the deadline for the tightest one that a simple planner can afford."""
     budget = problem.budget_usd or 0.0
-    # Planner lp bisects with quick list schedules; its improvement is for costs.
-    schedule = get_scheduler("list" if planner == "lp" else planner)
+    schedule = get_scheduler(ask.planner)
+    stop_at = _now() + ask.time_limit_s
 
     def attempt(deadline_s: float | None) -> Plan:
         relaxed = problem.replace(deadline_s=deadline_s, budget_usd=None)
-        return schedule(relaxed, rng=np.random.default_rng(seed))
+        return schedule(relaxed, rng=np.random.default_rng(ask.seed))
 
     best = attempt(None)
     if best.cost_usd > budget:
         raise LimitError(
             f"found no plan within the budget of {format_money(budget)}: the cheapest that "
-            f"planner {planner!r} made costs {format_money(best.cost_usd)}; none is ruled out "
-            f"above {format_money(work_bound_usd(problem))}"
+            f"planner {ask.planner!r} made costs {format_money(best.cost_usd)}; none is ruled out "
+            f"above {format_money(work_bound_usd(problem))}. Planner 'lp' may find one"
         )
     low, high = problem.least_makespan_s, best.makespan_s
     for _ in range(BISECTIONS):
-        if high - low <= 1e-4 * high or time.perf_counter() > stop_at:
+        if high - low <= 1e-4 * high or _now() > stop_at:
             break
         middle = 0.5 * (low + high)
         tried = attempt(middle)
         if tried.cost_usd <= budget and tried.makespan_s < best.makespan_s:
             best = tried
-            tell(f"{format_duration(best.makespan_s)} for {format_money(best.cost_usd)}")
+            ask.tell(f"{format_duration(best.makespan_s)} for {format_money(best.cost_usd)}")
         if tried.cost_usd <= budget:
             high = min(middle, tried.makespan_s)
         else:
@@ -196,12 +224,17 @@ def _within_budget(
     return best
 
 
-def _refuse_missed(plan: Plan, bound: float) -> None:
+def _now() -> float:
+    return time.perf_counter()
+
+
+def _refuse_missed(plan: Plan) -> None:
+    """Refuse a plan that misses the goal; a defect in planner ``lp``, a limit of simple ones."""
     problem = plan.problem
     wrong = check_plan(problem, plan)
     if not wrong:
         return
-    least = problem.least_makespan_s
+    least, bound = problem.least_makespan_s, work_bound_usd(problem)
     raise InfeasibleError(
         f"planner {plan.provenance.planner!r} found no plan for the goal: {wrong[0]}. Its plan "
         f"takes {format_duration(plan.makespan_s)} and costs {format_money(plan.cost_usd)}; what "

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autoscale.lp.types import bound_types
-from autoscale.plan.decode import tighten
+from autoscale.model import graph
+from autoscale.model.arrays import frozen
+from autoscale.plan.decode import capacities, needs, tighten
 from autoscale.schedulers.list_scheduler import (
     Setting,
     lateness_s,
@@ -21,7 +23,7 @@ from autoscale.schedulers.list_scheduler import (
 
 if TYPE_CHECKING:
     from autoscale.lp.bound import Bound
-    from autoscale.model.arrays import FloatArray
+    from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
@@ -34,17 +36,83 @@ TASKS_A_SECOND = 4e4
 OVERHEAD_S = 4e-3
 """Nominal seconds of one list schedule besides its tasks."""
 
+SEARCHED_TASKS_A_SECOND = 4e5
+"""Nominal speed of the compiled slack search."""
+
+SEARCHES = 3
+"""Independent climbs of the slack search."""
+
 SPREAD = 0.8
 """Standard deviation of the logarithm by which slack weights of a stage are changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A plan with the decisions of the list scheduler that led to it."""
+    """A plan with the decisions of the list scheduler that led to it.
+
+    Parameters
+    ----------
+    plan
+        For the whole problem.
+    setting, weight
+        What the list scheduler was told; types are numbered as in ``offer``.
+    offer
+        The part of the catalogue that it chose from.
+    """
 
     plan: Plan
     setting: Setting
     weight: FloatArray | None
+    offer: Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A problem with only some of its instance types.
+
+    Without the dearest machines a scheduler cannot fall back on them for a task that is a little
+    late: whether they are needed at all is decided here, before it starts.
+    """
+
+    problem: Problem
+    kinds: IntArray
+
+    def lift(self, plan: Plan, whole: Problem) -> Plan:
+        """Return the plan in the numbering of the whole catalogue."""
+        lease_type = frozen(self.kinds[plan.lease_type], np.int32)
+        return plan.replace(problem=whole, lease_type=lease_type)
+
+
+def offers(problem: Problem) -> list[Offer]:
+    """Return parts of the catalogue by price: the cheapest that can meet the deadline, and more."""
+    price = problem.catalog.price_per_s
+    ranked = np.argsort(price, kind="stable")
+    fits = np.isfinite(problem.duration_s)
+    caps = np.unique(price)
+    low, high = 0, caps.size - 1
+    while low < high:  # fewer types never make the critical path shorter
+        middle = (low + high) // 2
+        if _can_meet(problem, fits, price <= caps[middle]):
+            high = middle
+        else:
+            low = middle + 1
+    dearer = [low, low + (caps.size - low) // 8, caps.size - 1]
+    counts = sorted({int((price <= caps[min(cap, caps.size - 1)]).sum()) for cap in dearer})
+    out = []
+    for count in counts:
+        kinds = np.sort(ranked[:count])
+        types = tuple(problem.catalog.types[int(k)] for k in kinds)
+        part = problem.replace(catalog=replace(problem.catalog, types=types))
+        out.append(Offer(part, kinds))
+    return out
+
+
+def _can_meet(problem: Problem, fits: Any, kept: Any) -> bool:
+    if not (fits & kept).any(axis=1).all():
+        return False
+    fastest = problem.duration_s[:, kept].min(axis=1)[problem.task_class]
+    path = graph.critical_path_s(problem.workflow, fastest)
+    return problem.deadline_s is None or problem.boot_s + path <= problem.deadline_s
 
 
 def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> list[Start]:
@@ -59,17 +127,21 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further schedule is begun.
     """
-    kinds = [-1, *preferred_types(problem)]
-    settings = [Setting(prefer=k, share_power=power) for power in (0.0, 1.0) for k in kinds]
-    tries = [(weight, setting) for setting in settings for weight in slack_weights(problem)]
+    tries = [
+        (weight, Setting(prefer=kind, share_power=power), offer)
+        for offer in offers(problem)
+        for power in (0.0, 1.0)
+        for kind in [-1, *preferred_types(offer.problem)]
+        for weight in slack_weights(problem)
+    ]
     starts: list[Start] = []
-    for number, (weight, setting) in enumerate(tries):
+    for number, (weight, setting, offer) in enumerate(tries):
         spent = number * nominal_s(problem)
         if starts and (spent > effort_s or time.perf_counter() > clock_limit_s):
             break
-        plan = list_plan(problem, targets_s(problem, weight), setting)
+        plan = list_plan(offer.problem, targets_s(offer.problem, weight), setting)
         if lateness_s(plan) == 0.0:
-            starts.append(Start(tighten(plan), setting, weight))
+            starts.append(Start(offer.lift(tighten(plan), problem), setting, weight, offer))
     return distinct(starts)
 
 
@@ -81,6 +153,16 @@ def distinct(starts: list[Start]) -> list[Start]:
         for number, start in enumerate(ranked)
         if number == 0 or start.plan.cost_usd > ranked[number - 1].plan.cost_usd * (1 + 1e-9)
     ]
+
+
+def varied(starts: list[Start], most: int) -> list[Start]:
+    """Return the best starts of different settings and offers, at most so many."""
+    seen: dict[tuple[int, int], Start] = {}
+    for start in starts:
+        prefer = start.setting.prefer
+        kind = int(start.offer.kinds[prefer]) if prefer >= 0 else -1
+        seen.setdefault((kind, start.offer.kinds.size), start)
+    return list(seen.values())[:most]
 
 
 def nominal_s(problem: Problem) -> float:
@@ -105,25 +187,55 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
     A hill climb on one weight per stage, where a stage is the tasks of one category on one level:
     how slack is shared among the parts of a workflow decides how many machines its peak needs.
     """
-    problem = start.plan.problem
+    from autoscale.schedulers import kernels
+
+    problem, w = start.offer.problem, start.plan.problem.workflow
     rng = np.random.default_rng(seed)
     stage = _stages(problem)
-    n_stages = int(stage.max()) + 1
     base = _as_weight(problem, start.weight)
     types = new_type_order(problem, start.setting)
-    best, exponent = start, np.zeros(n_stages)
-    tries = int(effort_s / nominal_s(problem))
-    for number in range(tries):
+    tries = max(8, int(effort_s / search_s(problem)))
+    best = start
+    for _ in range(SEARCHES):
         if time.perf_counter() > clock_limit_s:
             break
-        step = rng.normal(0.0, SPREAD * (2.0 if number % 8 == 0 else 1.0), n_stages)
-        few = rng.random(n_stages) < min(1.0, 3.0 / n_stages)
-        tried = np.clip(exponent + (step if number % 4 == 0 else step * few), -7.0, 7.0)
-        weight = base * np.exp(tried)[stage]
-        plan = list_plan(problem, targets_s(problem, weight), start.setting, new_types=types)
+        exponent, _ = kernels.slack_search(
+            int(rng.integers(2**31)),
+            tries // SEARCHES,
+            stage,
+            int(stage.max()) + 1,
+            base,
+            SPREAD,
+            problem.task_class,
+            problem.duration_s,
+            problem.fastest_s,
+            types,
+            w.parent_ptr,
+            w.parents,
+            w.child_ptr,
+            w.children,
+            needs(problem),
+            capacities(problem),
+            problem.catalog.price_per_s,
+            start.setting.share_power,
+            problem.boot_s,
+            problem.billing.quantum_s,
+            problem.billing.minimum_s,
+            problem.deadline_s,
+        )
+        weight = base * np.exp(exponent)[stage]
+        plan = tighten(
+            list_plan(problem, targets_s(problem, weight), start.setting, new_types=types)
+        )
         if lateness_s(plan) == 0.0 and plan.cost_usd < best.plan.cost_usd * (1 - 1e-9):
-            best, exponent = Start(plan, start.setting, weight), tried
-    return Start(tighten(best.plan), best.setting, best.weight)
+            lifted = start.offer.lift(plan, start.plan.problem)
+            best = Start(lifted, start.setting, weight, start.offer)
+    return best
+
+
+def search_s(problem: Problem) -> float:
+    """Return the nominal seconds of one try of the compiled slack search."""
+    return 1e-4 + len(problem.workflow) / SEARCHED_TASKS_A_SECOND
 
 
 def _as_weight(problem: Problem, weight: FloatArray | None) -> FloatArray:
@@ -137,8 +249,18 @@ def _stages(problem: Problem) -> Any:
     return np.unique(key, return_inverse=True)[1]
 
 
-def guided_starts(problem: Problem, bound: Bound, settings: list[Setting]) -> list[Start]:
-    """Return list schedules against the times at which the relaxation has its work done."""
+def guided_starts(problem: Problem, bound: Bound, models: list[Start]) -> list[Start]:
+    """Return list schedules against the times at which the relaxation has its work done.
+
+    Parameters
+    ----------
+    problem
+        The whole problem.
+    bound
+        With its relaxation.
+    models
+        Starts whose settings and offers are used again.
+    """
     from autoscale.optimize import kernels
 
     fleet, x = bound.best.fleet, bound.best.x
@@ -151,16 +273,17 @@ def guided_starts(problem: Problem, bound: Bound, settings: list[Setting]) -> li
     for part in (0.999, 0.9, 0.6):
         last = np.argmax(np.cumsum(done, axis=1) >= part * done.sum(axis=1, keepdims=True), axis=1)
         finished = fleet.edges[last + 1][groups.of_task]
-        target = kernels.consistent_targets(
-            w.parent_ptr,
-            w.parents,
-            w.child_ptr,
-            w.children,
-            problem.fastest_s,
-            np.minimum(finished, bound.windows.latest_end_s),
-        )
-        for setting in settings:
-            plan = list_plan(problem, problem.boot_s + target, setting)
+        for model in models:
+            target = kernels.consistent_targets(
+                w.parent_ptr,
+                w.parents,
+                w.child_ptr,
+                w.children,
+                model.offer.problem.fastest_s,
+                np.minimum(finished, bound.windows.latest_end_s),
+            )
+            plan = list_plan(model.offer.problem, problem.boot_s + target, model.setting)
             if lateness_s(plan) == 0.0:
-                starts.append(Start(tighten(plan), setting, None))
+                lifted = model.offer.lift(tighten(plan), problem)
+                starts.append(Start(lifted, model.setting, None, model.offer))
     return starts

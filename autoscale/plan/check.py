@@ -28,6 +28,7 @@ def check_plan(problem: Problem, plan: Plan) -> tuple[str, ...]:
         return tuple(wrong)
     wrong += _check_times(problem, plan)
     wrong += _check_precedence(problem, plan)
+    wrong += _check_fit(problem, plan)
     wrong += _check_capacity(problem, plan)
     wrong += _check_goal(problem, plan)
     return tuple(wrong)
@@ -96,6 +97,17 @@ def _check_precedence(problem: Problem, plan: Plan) -> list[str]:
     return _first(problem, plan.task_start_s < ended - TIME_TOL_S, "starts before a parent ends")
 
 
+def _check_fit(problem: Problem, plan: Plan) -> list[str]:
+    w, kind = problem.workflow, plan.lease_type[plan.task_lease]
+    catalog = problem.catalog
+    too_small = (
+        (w.vcpus > catalog.vcpus[kind])
+        | (w.memory_bytes > catalog.memory_bytes[kind])
+        | (w.gpus > catalog.gpus[kind])
+    )
+    return _first(problem, too_small, "does not fit its lease's instance type")
+
+
 def _check_capacity(problem: Problem, plan: Plan) -> list[str]:
     w, n = problem.workflow, len(problem.workflow)
     # Sort all starts and ends by lease and time; within the tolerance, ends come first.
@@ -126,7 +138,7 @@ def _check_capacity(problem: Problem, plan: Plan) -> list[str]:
 def _check_goal(problem: Problem, plan: Plan) -> list[str]:
     wrong = []
     deadline, budget = problem.deadline_s, problem.budget_usd
-    if deadline is not None and plan.makespan_s > deadline + TIME_TOL_S * max(1.0, deadline):
+    if deadline is not None and plan.makespan_s > deadline + TIME_TOL_S:
         wrong.append(
             f"the deadline of {format_duration(deadline)} is missed: the last task ends at "
             f"{format_duration(plan.makespan_s)}"

@@ -2,5 +2,6 @@
 
 from autoscale.plotting.fleet import plot_fleet
 from autoscale.plotting.gantt import plot_gantt
+from autoscale.plotting.pareto import plot_pareto
 
-__all__ = ["plot_fleet", "plot_gantt"]
+__all__ = ["plot_fleet", "plot_gantt", "plot_pareto"]

@@ -192,3 +192,68 @@ def push_down(parent_ptr, parents, key):
     for i in range(key.size):
         for e in range(parent_ptr[i], parent_ptr[i + 1]):
             key[i] = max(key[i], key[parents[e]])
+
+
+@numba.njit(cache=True, nogil=True)
+def slack_search(
+    seed, tries, stage, n_stages, base, spread,
+    task_class, duration, shortest, new_types, parent_ptr, parents, child_ptr, children,
+    need, capacity, price, share_power, boot, quantum, minimum, deadline,
+):  # fmt: skip
+    """Return the stage weights (logarithms) whose list schedule is cheapest, and its cost.
+
+    A hill climb: each try changes all exponents, or a few, of the best so far; the first try
+    leaves them at zero. The cost is inf when no try met the deadline.
+
+    Parameters
+    ----------
+    seed, tries, spread
+        Seed; list schedules made; standard deviation of a change.
+    stage, n_stages, base
+        Stage of each task; weights that the exponents multiply.
+    shortest
+        Each task's least duration.
+    """
+    np.random.seed(seed)
+    n = stage.size
+    best = np.zeros(n_stages)
+    best_cost = np.inf
+    weight = np.empty(n)
+    key = np.empty(n)
+    for number in range(tries):
+        tried = best.copy()
+        if number:
+            wide = number % 4 == 0
+            step = spread * (2.0 if number % 8 == 0 else 1.0)
+            for s in range(n_stages):
+                if wide or np.random.random() * n_stages < 3.0:
+                    tried[s] = min(7.0, max(-7.0, tried[s] + step * np.random.normal()))
+        for i in range(n):
+            weight[i] = base[i] * np.exp(tried[stage[i]])
+        target = deadline - share_slack(child_ptr, children, shortest, weight, deadline - boot)
+        for i in range(n):
+            key[i] = target[i] - shortest[i]
+        push_down(parent_ptr, parents, key)
+        task_lease, lease_type, start = list_schedule(
+            np.argsort(key, kind="mergesort"), target, task_class, duration, new_types,
+            parent_ptr, parents, need, capacity, price, share_power, boot, quantum, minimum,
+        )  # fmt: skip
+        first = np.full(lease_type.size, np.inf)
+        last = np.full(lease_type.size, -np.inf)
+        late = False
+        for i in range(n):
+            lease = task_lease[i]
+            end = start[i] + duration[task_class[i], lease_type[lease]]
+            first[lease] = min(first[lease], start[i])
+            last[lease] = max(last[lease], end)
+            late = late or end > deadline + 1e-7
+        if late:
+            continue
+        cost = 0.0
+        for lease in range(lease_type.size):
+            held = last[lease] - first[lease] + boot
+            cost += price[lease_type[lease]] * billed(held, quantum, minimum)
+        if cost < best_cost * (1 - 1e-9):
+            best_cost = cost
+            best = tried
+    return best, best_cost

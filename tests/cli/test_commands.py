@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autoscale.api import make_problem, read_workflow
+from autoscale.cli.output import progress
 from autoscale.formats.catalog_csv import load_catalog
 from autoscale.formats.plan_json import read_plan
-from autoscale.optimize.planner import solve
+from autoscale.optimize.planner import PLANNERS, solve
 from autoscale.workloads.families import generate
 
 if TYPE_CHECKING:
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., Outcome]
 
-GOAL = ("example:sipht", "--deadline", "40m")
+GOAL = ("example:sipht", "--deadline", "40m", "--planner", "list")
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def plan_file(run: Run, tmp_path: Path) -> Path:
 def test_plan_reports_what_python_finds(run: Run) -> None:
     """The JSON report has the figures of the plan that the Python API makes."""
     facts = run("plan", *GOAL, "--json").facts
-    plan = solve(make_problem(read_workflow(GOAL[0]), deadline=GOAL[2]))
+    plan = solve(make_problem(read_workflow(GOAL[0]), deadline=GOAL[2]), planner="list")
     assert facts["cost_usd"] == plan.cost_usd
     assert facts["makespan_seconds"] == plan.makespan_s
     assert facts["slack_seconds"] == plan.slack_s
@@ -225,7 +227,67 @@ def test_generate_writes_what_python_generates(run: Run, tmp_path: Path, ending:
 def test_plans_in_python_and_on_disk_agree(plan_file: Path) -> None:
     """The written plan is the one that the Python API makes."""
     workflow = read_workflow(GOAL[0])
-    made = solve(make_problem(workflow, deadline=GOAL[2]))
+    made = solve(make_problem(workflow, deadline=GOAL[2]), planner="list")
     written = read_plan(plan_file, workflow)
     assert written.task_start_s.tolist() == made.task_start_s.tolist()
     assert written.lease_cost_usd.tolist() == made.lease_cost_usd.tolist()
+
+
+def test_planner_lp_states_a_bound_and_a_gap(run: Run) -> None:
+    """The default planner's plan costs at most that of planner list; its bound is no lower."""
+    quick = run("plan", *GOAL, "--json").facts
+    facts = run("plan", *GOAL[:3], "--time-limit", "2", "--gap", "50%", "--json").facts
+    assert facts["planner"] == "lp"
+    assert facts["cost_usd"] <= quick["cost_usd"] * (1 + 1e-9)
+    stated = facts["certificate"]
+    assert stated["lower_bound"] >= quick["certificate"]["lower_bound"] * (1 - 1e-9)
+    assert stated["lower_bound"] <= facts["cost_usd"]
+    assert stated["gap"] == pytest.approx(facts["cost_usd"] / stated["lower_bound"] - 1)
+
+
+@pytest.mark.parametrize("planner", ["list", "cheapest", "fastest"])
+def test_the_same_seed_gives_the_same_bytes(run: Run, tmp_path: Path, planner: str) -> None:
+    """Planning twice writes the same bytes, but for the seconds that planning took."""
+    written = []
+    for number in range(2):
+        path = tmp_path / f"{number}.json"
+        tail = ("--planner", planner, "--seed", "3", "-o", path)
+        assert run("plan", GOAL[0], "--deadline", "9h", *tail).code == 0
+        written.append(re.sub(r'"planning_seconds": ?[0-9.]+', "", path.read_text()))
+    assert written[0] == written[1]
+    assert "planning_seconds" not in written[0]
+
+
+def test_planner_lp_gives_the_same_plan_where_no_limit_strikes(run: Run, tmp_path: Path) -> None:
+    """With time to spare, planner lp writes the same bytes for the same seed."""
+    workflow = tmp_path / "wf.csv"
+    workflow.write_text(
+        "id,runtime_s,parents\na,100,\nb,200,a\nc,50,a\nd,70,a\ne,10,b;c;d\n", encoding="utf-8"
+    )
+    written = []
+    for number in range(2):
+        path = tmp_path / f"{number}.json"
+        tail = ("--types", "c7i*,m7i*", "--time-limit", "60", "--gap", "50%", "-o", path)
+        assert run("plan", workflow, "--deadline", "10m", *tail).code == 0
+        written.append(re.sub(r'"planning_seconds": ?[0-9.]+', "", path.read_text()))
+    assert written[0] == written[1]
+
+
+def test_help_names_every_planner(run: Run) -> None:
+    """The help of ``plan`` lists the planners that there are."""
+    text = " ".join(run("plan", "--help").out.split())
+    *names, last = PLANNERS
+    assert f"{', '.join(names)} or {last}." in text
+
+
+def test_news_is_logged_ever_less_often(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is no terminal, news a second apart for a minute gives four lines."""
+    clock = iter(range(100))
+    monkeypatch.setattr("autoscale.cli.output.time.monotonic", lambda: float(next(clock)))
+    with progress("planning") as tell:
+        for second in range(1, 61):
+            tell(f"{second} s")
+    expected = ["planning: 1 s", "planning: 3 s", "planning: 9 s", "planning: 27 s"]
+    assert capsys.readouterr().err.splitlines() == expected

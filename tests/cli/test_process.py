@@ -6,18 +6,22 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
 from autoscale.version import __version__
+from tests.cli.conftest import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
-    from tests.cli.conftest import Outcome
+    Run = Callable[..., Outcome]
 
 COMMAND = (sys.executable, "-m", "autoscale")
+GOAL = ("example:1000genome", "--deadline", "8m", "--types", "c7i*,m7i*,c6i*")
 
 
 def test_help_names_every_command() -> None:
@@ -62,21 +66,78 @@ def test_a_closed_pipe_is_no_error() -> None:
     assert [line for line in errors.splitlines() if not line.startswith("note: ")] == []
 
 
-def test_an_interrupt_ends_with_130() -> None:
-    """Ctrl-C gives one line and exit code 130."""
-    code = (
-        "import os, signal, sys\n"
-        "import autoscale.optimize.planner as planner\n"
-        "planner.solve = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
-        "from autoscale.cli import main\n"
-        "sys.exit(main(['plan', 'example:sipht']))\n"
+SIGNALLED = """
+import signal, sys
+# A shell may start its background jobs with interrupts ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+import autoscale.cli.output as output
+from autoscale.cli import main
+output.LOG_AFTER_S = output.LOG_LESS = 0.0  # every piece of news
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def interrupt(arguments: tuple[object, ...], after: Callable[[list[str]], bool]) -> Outcome:
+    """Run a command and send it a SIGINT as soon as what it has logged fulfils a condition."""
+    command = [sys.executable, "-c", SIGNALLED, *(str(a) for a in arguments)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        lines: list[str] = []
+        while not after(lines):
+            lines.append(process.stderr.readline())
+            assert lines[-1], lines
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    return Outcome(process.returncode, out, "".join(lines) + err)
+
+
+def test_an_interrupted_planner_lp_keeps_its_best_plan(tmp_path: Path, run: Run) -> None:
+    """Ctrl-C during the search: the best plan so far is reported and written, exit code 130."""
+    path = tmp_path / "plan.json"
+    outcome = interrupt(
+        ("plan", *GOAL, "--time-limit", "30", "--gap", "0", "-o", path),
+        # The second piece of news comes out of the search, the first before it.
+        lambda lines: sum(line.startswith("planning ") for line in lines) >= 2,
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    assert outcome.code == 130, outcome
+    last = outcome.err.splitlines()[-1]
+    assert "interrupted" in last
+    assert "best so far" in last
+    assert "Traceback" not in outcome.err
+    assert "certificate" in outcome.out
+    assert run("check", GOAL[0], path).code == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_an_interrupt_before_any_plan_leaves_no_file(tmp_path: Path) -> None:
+    """Ctrl-C before the first plan: one line, exit code 130, nothing written."""
+    outcome = interrupt(
+        ("plan", *GOAL, "--time-limit", "600", "-o", tmp_path / "plan.json"),
+        lambda lines: any(line.startswith("note: region") for line in lines),
     )
-    assert done.returncode == 130
-    assert done.stderr.splitlines()[-1] == "error: interrupted"
-    assert signal.getsignal(signal.SIGINT) is not None
+    assert outcome.code == 130, outcome
+    assert outcome.err.splitlines()[1:] == ["error: interrupted"]
+    assert outcome.out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["plan", "show"])
+def test_an_interrupt_while_reading_is_one_line(tmp_path: Path, command: str) -> None:
+    """Ctrl-C while a file is being read: one line and exit code 130."""
+    pipe = tmp_path / "wf.json"
+    os.mkfifo(pipe)
+
+    with ExitStack() as held:
+
+        def begun(lines: list[str]) -> bool:
+            held.enter_context(pipe.open("w"))  # waits until the program has opened the pipe
+            return True
+
+        outcome = interrupt((command, pipe), begun)
+    assert outcome == Outcome(130, "", "error: interrupted\n")
 
 
 def test_letters_that_the_terminal_lacks_are_replaced() -> None:

@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    return solve(make_problem(read_workflow("example:1000genome"), deadline="8m", types="c7i*"))
+    problem = make_problem(read_workflow("example:1000genome"), deadline="8m", types="c7i*")
+    return solve(problem, planner="list")
 
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), n_tasks=st.integers(1, 25), slack=st.floats(1.05, 4.0))
 def test_blocks_fill_their_lanes_without_overlap(seed: int, n_tasks: int, slack: float) -> None:
     """Each task gets as many lanes as it has vCPUs, inside its lease, and none is taken twice."""
-    plan = solve(random_problem(seed, n_tasks, slack))
+    plan = solve(random_problem(seed, n_tasks, slack), planner="list")
     blocks = busy_blocks(plan)
     lanes = np.bincount(blocks.task, weights=blocks.height, minlength=n_tasks)
     np.testing.assert_array_equal(lanes, plan.problem.workflow.vcpus)
@@ -52,7 +53,7 @@ def test_blocks_fill_their_lanes_without_overlap(seed: int, n_tasks: int, slack:
 @given(seed=st.integers(0, 10_000), n_tasks=st.integers(1, 25), share=st.booleans())
 def test_rows_hold_one_lease_at_a_time(seed: int, n_tasks: int, share: bool) -> None:
     """Leases in a row are of its type and do not overlap; unshared rows hold one lease each."""
-    plan = solve(random_problem(seed, n_tasks, 1.2))
+    plan = solve(random_problem(seed, n_tasks, 1.2), planner="list")
     rows = lease_rows(plan, share=share)
     np.testing.assert_array_equal(rows.row_type[rows.row], plan.lease_type)
     assert sorted(set(rows.row.tolist())) == list(range(rows.row_type.size))
@@ -118,7 +119,7 @@ def test_given_axes_are_used_and_pyplot_is_left_alone(plan: Plan) -> None:
 
 def test_many_categories_share_one_colour() -> None:
     """The categories with most work keep colours of their own, the others share one."""
-    plan = solve(make_problem(read_workflow("example:sipht"), deadline="40m"))
+    plan = solve(make_problem(read_workflow("example:sipht"), deadline="40m"), planner="list")
     colours, legend = style.category_colours(plan)
     w = plan.problem.workflow
     work = np.bincount(w.category, weights=plan.task_end_s - plan.task_start_s)
@@ -145,7 +146,8 @@ def test_large_plans_are_drawn_with_few_shapes() -> None:
     """Thousands of short tasks are drawn as far fewer blocks, on a page of limited height."""
     from autoscale.workloads.families import generate
 
-    plan = solve(make_problem(generate("montage", 6000, seed=1), deadline="40m", types="c7i*"))
+    problem = make_problem(generate("montage", 6000, seed=1), deadline="40m", types="c7i*")
+    plan = solve(problem, planner="list")
     ax = plot_gantt(plan)
     assert len(ax.collections[2].get_paths()) < 3000
     assert ax.figure.get_figheight() <= 8.5
