@@ -24,13 +24,16 @@ if TYPE_CHECKING:
     from autoscale.model.catalog import Catalog, InstanceType
     from autoscale.model.problem import Problem
     from autoscale.model.workflow import Workflow, WorkflowBuilder
+    from autoscale.optimize.explain import Explanation, explain_plan
     from autoscale.optimize.pareto import pareto_front
     from autoscale.optimize.planner import solve
     from autoscale.plan.check import check_plan
+    from autoscale.plan.diff import PlanDiff, diff_plans
     from autoscale.plan.front import ParetoFront
     from autoscale.plan.plan import Plan
     from autoscale.plotting.fleet import plot_fleet
     from autoscale.plotting.gantt import plot_gantt
+    from autoscale.plotting.money import plot_money
     from autoscale.plotting.pareto import plot_pareto
     from autoscale.workloads.families import generate
 
@@ -38,22 +41,27 @@ __all__ = [
     "AutoscaleError",
     "Billing",
     "Catalog",
+    "Explanation",
     "InfeasibleError",
     "InputError",
     "InstanceType",
     "ParetoFront",
     "Plan",
+    "PlanDiff",
     "Problem",
     "Workflow",
     "WorkflowBuilder",
     "__version__",
     "check_plan",
+    "diff_plans",
+    "explain_plan",
     "generate",
     "load_catalog",
     "make_problem",
     "pareto_front",
     "plot_fleet",
     "plot_gantt",
+    "plot_money",
     "plot_pareto",
     "read_plan",
     "read_workflow",
@@ -72,13 +80,16 @@ _HOMES = {
     "model.catalog": ("Catalog", "InstanceType"),
     "model.problem": ("Problem",),
     "model.workflow": ("Workflow", "WorkflowBuilder"),
+    "optimize.explain": ("Explanation", "explain_plan"),
     "optimize.pareto": ("pareto_front",),
     "optimize.planner": ("solve",),
     "plan.check": ("check_plan",),
+    "plan.diff": ("PlanDiff", "diff_plans"),
     "plan.front": ("ParetoFront",),
     "plan.plan": ("Plan",),
     "plotting.fleet": ("plot_fleet",),
     "plotting.gantt": ("plot_gantt",),
+    "plotting.money": ("plot_money",),
     "plotting.pareto": ("plot_pareto",),
     "workloads.families": ("generate",),
 }

@@ -1,4 +1,4 @@
-"""The commands about plans: plan, check, simulate."""
+"""The commands about plans: plan, check, simulate, explain, diff."""
 
 from __future__ import annotations
 
@@ -127,3 +127,60 @@ def simulate(
 
         emit(*simulation_parts(report))
     return DONE if report["reproduces"] else INFEASIBLE
+
+
+def explain(
+    workflow: WorkflowPath,
+    plan: PlanPath,
+    /,
+    *,
+    prices: Annotated[
+        bool,
+        Parameter(
+            help="Solve the linear relaxation: what more time is worth, and runner-up types.",
+            negative="--no-prices",
+        ),
+    ] = True,
+    catalog: Annotated[
+        str | None,
+        Parameter(help="Where runner-up types come from; the plan's cloud if not given."),
+    ] = None,
+    region: Annotated[str | None, Parameter(help="Region of the catalogue; the plan's.")] = None,
+    types: Annotated[
+        str | None, Parameter(help="Only runner-up types whose name matches, e.g. 'c7*,m7*'.")
+    ] = None,
+    plot: Annotated[
+        str | None, Parameter(help="Draw where the money goes: a .png, .svg or .pdf file.")
+    ] = None,
+    reading: Reading = _READING,
+    json: Json = False,
+) -> int:
+    """Explain a plan: where money and time go, what more time is worth, which types just missed."""
+    from autoscale.cli.explain import ExplainRequest, run_explain
+
+    request = ExplainRequest(
+        workflow=workflow,
+        plan=plan,
+        prices=prices,
+        catalog=catalog,
+        region=region,
+        types=types,
+        plot=plot,
+        json=json,
+    )
+    return run_explain(request, reading)
+
+
+def diff(
+    workflow: WorkflowPath,
+    a: PlanPath,
+    b: PlanPath,
+    /,
+    *,
+    reading: Reading = _READING,
+    json: Json = False,
+) -> int:
+    """Compare two plans of a workflow: cost, time, leases, tasks that moved, rules that differ."""
+    from autoscale.cli.diff import run_diff
+
+    return run_diff(workflow, a, b, reading, as_json=json)

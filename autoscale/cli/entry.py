@@ -51,6 +51,8 @@ def build_app() -> App:
     app.command(pareto.pareto)
     app.command(commands.check)
     app.command(commands.simulate)
+    app.command(commands.explain)
+    app.command(commands.diff)
     app.command(listing.show)
     app.command(listing.catalog)
     app.command(listing.generate)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CATEGORIES_SHOWN = 12
 
 
-def _table(*columns: str, left: int = 1, title: str | None = None) -> Table:
+def new_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
     """Return an empty table whose first ``left`` columns are text and the others figures."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for i, column in enumerate(columns):
@@ -38,7 +38,7 @@ def _pairs(rows: Sequence[tuple[str, str]]) -> Table:
 
 def plan_parts(facts: Facts) -> list[RenderableType]:
     """Return the leases by type, and the figures that matter."""
-    table = _table("instance type", "leases", "tasks", "hours", "cost", "utilisation")
+    table = new_table("instance type", "leases", "tasks", "hours", "cost", "utilisation")
     for row in facts["by_type"]:
         table.add_row(
             escape(row["instance_type"]),
@@ -100,7 +100,7 @@ def _certificate(facts: Facts) -> str:
 
 def front_table(facts: Facts) -> Table:
     """Return the plans of a front, quickest first."""
-    table = _table("deadline", "makespan", "cost", "bound", "gap", "leases", left=0)
+    table = new_table("deadline", "makespan", "cost", "bound", "gap", "leases", left=0)
     for row in facts["points"]:
         table.add_row(
             format_duration(row["deadline_seconds"]),
@@ -143,7 +143,7 @@ def workflow_parts(facts: Facts) -> list[RenderableType]:
             f"{_bytes(facts['fetched_bytes'])}, stored {_bytes(facts['stored_bytes'])}",
         ),
     ]
-    table = _table("category", "tasks", "work", "share")
+    table = new_table("category", "tasks", "work", "share")
     total = facts["runtime_seconds"] or 1.0
     ranked = sorted(facts["categories"], key=lambda c: -c["runtime_seconds"])
     for row in ranked[:CATEGORIES_SHOWN]:
@@ -168,7 +168,7 @@ def _bytes(amount: float) -> str:
 
 def simulation_parts(facts: Facts) -> list[RenderableType]:
     """Return planned and simulated figures side by side."""
-    table = _table("", "planned", "simulated")
+    table = new_table("", "planned", "simulated")
     planned, simulated = facts["planned"], facts["simulated"]
     for label, key, form in (
         ("cost", "cost_usd", format_money),
@@ -190,7 +190,7 @@ def simulation_parts(facts: Facts) -> list[RenderableType]:
 def catalog_table(rows: Sequence[Facts], title: str) -> Table:
     """Return a catalogue as a table."""
     columns = ("instance type", "category", "arch", "vCPU", "GiB", "GPUs", "Gbit/s", "speed")
-    table = _table(*columns, "$/h", "spot $/h", "$/work h", left=3, title=escape(title))
+    table = new_table(*columns, "$/h", "spot $/h", "$/work h", left=3, title=escape(title))
     for row in rows:
         gpus = f"{row['gpus']} {row['gpu_name']}".strip() if row["gpus"] else "-"
         table.add_row(
@@ -211,7 +211,7 @@ def catalog_table(rows: Sequence[Facts], title: str) -> Table:
 
 def overview_table(rows: Sequence[Facts]) -> Table:
     """Return the shipped catalogues as a table."""
-    table = _table("catalogue", "types", "regions", left=1)
+    table = new_table("catalogue", "types", "regions", left=1)
     table.columns[2].justify = "left"
     for row in rows:
         table.add_row(row["catalog"], f"{row['types']:,}", ", ".join(row["regions"]))

@@ -143,7 +143,8 @@ def _titles(front: ParetoFront) -> tuple[str, str]:
     quick, cheap = front.points[0], front.points[-1]
     return (
         f"{style.shortened(problem.workflow.name, 40)}: what speed costs",
-        f"{len(problem.workflow):,} tasks in {regions}, from {format_duration(quick.makespan_s)} for "
+        f"{len(problem.workflow):,} tasks in {regions}, from "
+        f"{format_duration(quick.makespan_s)} for "
         f"{format_money(quick.cost_usd)} to {format_duration(cheap.makespan_s)} for "
         f"{format_money(cheap.cost_usd)}",
     )

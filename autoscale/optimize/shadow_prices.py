@@ -1,0 +1,261 @@
+"""What the linear relaxation says about a plan's limits: more time, and types that just missed.
+
+The fleet LP (``autoscale.lp.fleet``) bounds the cost of every plan. Its value at a later deadline
+says what more time is worth to the relaxation. Its duals say what each piece of work is worth
+there; an instance type enters its optimum only at a price at which some lease earns its cost from
+those pieces. Both speak of the relaxation: of a plan they say what it cannot gain more than.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoscale.lp.backend import SolveStatus, solve_model
+from autoscale.lp.bound import CostBound, settings_for
+from autoscale.lp.fleet import build_fleet_model
+from autoscale.lp.model import LinearModel
+from autoscale.lp.types import BoundTypes
+from autoscale.lp.windows import group_tasks
+from autoscale.units import HOUR_S
+
+if TYPE_CHECKING:
+    from autoscale.lp.bound import Bound
+    from autoscale.lp.fleet import FleetModel
+    from autoscale.lp.windows import Groups
+    from autoscale.model.arrays import FloatArray, IntArray
+    from autoscale.model.catalog import Catalog
+    from autoscale.model.problem import Problem
+    from autoscale.plan.plan import Plan
+
+RUNNER_UPS = 10
+"""Runner-up types that are listed at most."""
+
+MORE_TIME = 0.1
+"""Part of the deadline by which it is loosened, besides by an hour."""
+
+COUPLING = ("work", "place", "leases")
+"""Rows of the fleet model in which types meet; all others are of one type, with sides of 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoreTime:
+    """What a later deadline is worth.
+
+    Parameters
+    ----------
+    extra_s
+        Seconds by which the deadline is later.
+    bound_usd
+        Lower bound on the cost of any plan for that deadline, USD.
+    saves_usd
+        By how much the relaxation is cheaper for it, USD, >= 0.
+    saves_at_most_usd
+        No plan for that deadline is cheaper than the present one by more, USD.
+    """
+
+    extra_s: float
+    bound_usd: float
+    saves_usd: float
+    saves_at_most_usd: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerUp:
+    """A type that the plan does not lease.
+
+    Parameters
+    ----------
+    instance_type
+        Its key in the catalogue.
+    price_usd_per_hour
+        Its price.
+    enters_at_usd_per_hour
+        At a higher price than this no lease of it enters the relaxation's optimum.
+    in_relaxation
+        Whether the relaxation leases it already; the plan does not.
+    """
+
+    instance_type: str
+    price_usd_per_hour: float
+    enters_at_usd_per_hour: float
+    in_relaxation: bool
+
+    @property
+    def fall(self) -> float:
+        """By what part its price has to fall at least, 0 to 1."""
+        return 1.0 - self.enters_at_usd_per_hour / self.price_usd_per_hour
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowPrices:
+    """What the relaxation says; see :func:`shadow_prices`.
+
+    Parameters
+    ----------
+    deadline_s
+        The deadline that it is solved for.
+    bound_usd
+        Its bound there.
+    more_time
+        Later deadlines.
+    runner_ups
+        Types that the plan does not lease, the nearest first.
+    offered
+        Types on offer.
+    not_dominated
+        Those of them that no other type makes superfluous; only these can be runner-ups.
+    """
+
+    deadline_s: float
+    bound_usd: float
+    more_time: tuple[MoreTime, ...]
+    runner_ups: tuple[RunnerUp, ...]
+    offered: int
+    not_dominated: int
+
+
+def shadow_prices(
+    plan: Plan, *, offer: Catalog | None = None, time_limit_s: float = 60.0
+) -> ShadowPrices | None:
+    """Return what the relaxation says about the plan, or None when it has no time for that.
+
+    Parameters
+    ----------
+    plan
+        The plan. Without a deadline, its makespan is taken for one.
+    offer
+        Further types that may be leased; where a type is in the plan's own catalogue too, its
+        figures there count. A plan read from a file knows only the types that it leases.
+    time_limit_s
+        Seconds after which no further linear program is begun.
+    """
+    limit = time.perf_counter() + time_limit_s
+    problem = _with_offer(plan, offer)
+    deadline = problem.deadline_s or 0.0
+    used = np.unique(plan.lease_type).astype(np.int64)
+    search = _search(problem, used, limit)
+    root = search.root()
+    if root.best.fleet is None or time.perf_counter() > limit:
+        return None
+    more_time = []
+    for extra in (MORE_TIME * deadline, HOUR_S):
+        later = problem.replace(deadline_s=deadline + extra)
+        bound = _search(later, search.types.index[search.active], limit).root()
+        if time.perf_counter() > limit:
+            break
+        # The optimum never rises with the deadline; the bound may, by its other buckets.
+        usd = min(bound.usd, root.usd)
+        saves = MoreTime(
+            extra_s=extra,
+            bound_usd=usd,
+            saves_usd=root.usd - usd,
+            saves_at_most_usd=max(0.0, plan.cost_usd - bound.usd),
+        )
+        more_time.append(saves)
+    return ShadowPrices(
+        deadline_s=deadline,
+        bound_usd=root.usd,
+        more_time=tuple(more_time),
+        runner_ups=_runner_ups(search, root, root.best.fleet, used, limit),
+        offered=len(problem.catalog),
+        not_dominated=len(search.types),
+    )
+
+
+def _with_offer(plan: Plan, offer: Catalog | None) -> Problem:
+    """Return the plan's problem with a deadline that the plan meets, and all types on offer."""
+    problem = plan.problem
+    deadline = max(problem.deadline_s or 0.0, plan.makespan_s, problem.least_makespan_s)
+    catalog = problem.catalog
+    if offer is not None and problem.durations_s is None:
+        known = {(t.provider, t.region, t.key) for t in catalog}
+        added = tuple(t for t in offer if (t.provider, t.region, t.key) not in known)
+        catalog = replace(catalog, types=catalog.types + added)
+    return problem.replace(catalog=catalog, deadline_s=deadline, budget_usd=None)
+
+
+def _search(problem: Problem, types: IntArray, limit: float) -> CostBound:
+    settings = settings_for(problem, quick=True)
+    return CostBound(problem, settings=settings, used_types=types, clock_limit_s=limit)
+
+
+def _runner_ups(
+    search: CostBound, root: Bound, fleet: FleetModel, used: IntArray, limit: float
+) -> tuple[RunnerUp, ...]:
+    """Return the types that the plan does not lease, those whose price has to fall least first."""
+    problem, types = search.problem, search.types
+    solved = solve_model(fleet.model)
+    if solved.status is not SolveStatus.OPTIMAL or solved.row_dual is None or solved.x is None:
+        return ()
+    groups = group_tasks(problem, types, root.windows, fleet.edges, search.settings.groups)
+    leased = fleet.types.index[solved.x[fleet.opened] > 1e-6]
+    found = []
+    for k in np.flatnonzero(~np.isin(types.index, used)).tolist():
+        if time.perf_counter() > limit:
+            break
+        t = problem.catalog[int(types.index[k])]
+        inside = bool(np.isin(types.index[k], leased))
+        price = t.price_usd_per_hour
+        worth = price if inside else _worth_usd_per_hour(search, fleet, groups, solved.row_dual, k)
+        if worth > 0:
+            found.append(
+                RunnerUp(
+                    instance_type=t.key,
+                    price_usd_per_hour=price,
+                    enters_at_usd_per_hour=min(worth, price),
+                    in_relaxation=inside,
+                )
+            )
+    found.sort(key=lambda r: (r.fall, not r.in_relaxation, r.instance_type))
+    return tuple(found[:RUNNER_UPS])
+
+
+def _worth_usd_per_hour(
+    search: CostBound, fleet: FleetModel, groups: Groups, dual: FloatArray, k: int
+) -> float:
+    """Return the most that a lease of one type earns per charged hour, at the duals given.
+
+    The pricing problem of column generation: over all leases of the type (the rows of its fleet
+    model but those in which types meet), maximise what the work done is worth (rows 1) less what
+    its places cost (rows 3, duals <= 0), for charged time of one horizon.
+    """
+    if not np.isfinite(groups.vcpu_s[:, k]).any():
+        return 0.0  # it does nothing in time
+    kinds = np.array([k])
+    types = search.types
+    single = BoundTypes(types.index[kinds], types.price_per_s[kinds], types.duration_s[:, kinds])
+    own = build_fleet_model(search.problem, single, groups.only(kinds), fleet.edges)
+    rows = fleet.model.rows
+    place = np.zeros((len(groups), fleet.edges.size - 1))
+    place.ravel()[fleet.place_cells] = dual[rows["place"]]
+    work = groups.vcpu_s[own.group, k]
+    earned = dual[rows["work"]][own.group] + place[own.group, own.bucket] * work
+    revenue = np.zeros(own.model.n_variables)
+    # Work that takes no time is no reason for a machine: whoever is there takes it.
+    revenue[own.x] = np.where(work > 1e-9, earned, 0.0)
+    revenue[own.opened] = float(dual[rows["leases"]].sum())
+    longest = search.problem.boot_s + float(fleet.edges[-1])
+    solved = solve_model(_of_one_type(own, revenue, longest))
+    if solved.status is not SolveStatus.OPTIMAL:
+        return 0.0
+    return max(0.0, -solved.objective) * fleet.unit_usd / longest * HOUR_S
+
+
+def _of_one_type(own: FleetModel, revenue: FloatArray, charged_s: float) -> LinearModel:
+    """Return the model of leases of one type that are charged at most so many seconds."""
+    model = own.model
+    kept = np.ones(model.n_rows, dtype=np.bool_)
+    for name in COUPLING:
+        kept[model.rows[name]] = False
+    matrix = model.matrix().tocsr()[np.flatnonzero(kept)].tocoo()
+    low, high = model.sides
+    most = np.full(model.n_variables, np.inf)
+    most[model.variables["C"]] = charged_s
+    priced = LinearModel()
+    priced.add_variables("all", model.n_variables, cost=-revenue, high=most)
+    priced.add_rows("own", matrix.row, matrix.col, matrix.data, low=low[kept], high=high[kept])
+    return priced

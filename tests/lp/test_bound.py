@@ -1,0 +1,123 @@
+"""Bounds against exact optima (constraint programming) and against every plan that turns up."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from autoscale.formats.workflows import read_workflow
+from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.work import work_bound_usd
+from autoscale.model.billing import HOURLY, PER_SECOND
+from autoscale.model.problem import Problem
+from autoscale.optimize.improve import improve
+from autoscale.optimize.portfolio import quick_starts
+from autoscale.plan.check import check_plan
+from tests.exact import optimum_usd
+from tests.problems import random_problem, small_catalog
+from tests.tiny import random_plan, tiny_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROUNDING = 1 + 1e-9
+
+
+@pytest.fixture(scope="module")
+def solver() -> Iterator[ProcessPoolExecutor]:
+    """Return a process for CP-SAT: its library and highspy's cannot live in one."""
+    pytest.importorskip("ortools.init", reason="extra 'exact' is not installed")
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def bounds_usd(problem: Problem, nodes: int = 12) -> dict[str, float]:
+    """Return every bound there is: of the work, of the first relaxation, after branching."""
+    everyone = np.arange(len(problem.catalog))
+    found = {"work": work_bound_usd(problem)}
+    for name, used in (("priced", None), ("all types", everyone)):
+        bound = CostBound(problem, settings=BoundSettings(nodes=nodes), used_types=used)
+        found[f"root, {name}"] = bound.root().usd
+        found[f"branched, {name}"] = bound.branch(lambda: math.inf, lambda usd: None).usd
+    return found
+
+
+def cheapest_found_usd(problem: Problem, seed: int, tries: int = 10) -> float:
+    """Return the cost of the cheapest plan that anything here finds; each is checked."""
+    rng = np.random.default_rng(seed)
+    plans = [plan for _ in range(tries) if (plan := random_plan(problem, rng)) is not None]
+    starts = quick_starts(problem, effort_s=0.2, clock_limit_s=math.inf)
+    plans += [improve(start.plan, seed=seed, effort_s=0.03) for start in starts[:1]]
+    for plan in plans:
+        assert check_plan(problem, plan) == ()
+    return min((plan.cost_usd for plan in plans), default=math.inf)
+
+
+@pytest.mark.parametrize("block", range(6))
+def test_no_bound_exceeds_the_optimum(solver: ProcessPoolExecutor, block: int) -> None:
+    tight = 0
+    cases = [tiny_problem(seed) for seed in range(60 * block, 60 * block + 60)]
+    exact = [solver.submit(optimum_usd, problem, time_limit_s=2.0) for problem in cases]
+    for number, (problem, answer) in enumerate(zip(cases, exact, strict=True)):
+        optimum, proven = answer.result()
+        bounds = bounds_usd(problem, nodes=8)
+        assert max(bounds.values()) <= optimum * ROUNDING, (60 * block + number, bounds, optimum)
+        # The oracle is tested, too: nothing beats a proven optimum.
+        if proven:
+            assert cheapest_found_usd(problem, number, 3) >= optimum * (1 - 1e-9), number
+        tight += max(bounds.values()) >= optimum * (1 - 1e-4)
+    assert tight >= 15  # a bound of 0 would be valid, too
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_no_bound_exceeds_any_plan_found(block: int) -> None:
+    for seed in range(25 * block, 25 * block + 25):
+        problem = random_problem(seed, n_tasks=8 + seed % 12)
+        bounds = bounds_usd(problem, nodes=6)
+        found = cheapest_found_usd(problem, seed)
+        assert max(bounds.values()) <= found * ROUNDING, (seed, bounds, found)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_looser_deadline_bounds_a_tighter_ones_plans(seed: int) -> None:
+    tight = random_problem(seed, n_tasks=10, slack=1.1)
+    found = cheapest_found_usd(tight, seed)
+    for factor in (1.0, 1.3, 2.0, 5.0):
+        loose = tight.replace(deadline_s=factor * (tight.deadline_s or 0.0))
+        assert max(bounds_usd(loose, nodes=4).values()) <= found * ROUNDING
+
+
+def test_one_task_is_bounded_by_its_own_lease() -> None:
+    problem = random_problem(3, n_tasks=1, slack=4.0).replace(billing=PER_SECOND, boot_s=90.0)
+    d, price = problem.durations_on(slice(None))[0], problem.catalog.price_per_s
+    fits = d + 90.0 <= (problem.deadline_s or 0.0)
+    optimum = min(p * math.ceil(x + 90.0) for p, x, f in zip(price, d, fits, strict=True) if f)
+    bound = CostBound(problem).root().usd
+    assert bound <= optimum
+    assert bound >= 0.98 * optimum  # all that is lost is the rounding to a second
+
+
+@pytest.mark.parametrize("billing", [PER_SECOND, HOURLY])
+@pytest.mark.parametrize("factor", [1.0, 1.1, 1.5, 4.0])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dax/Montage_25.xml",
+        "dax/Sipht_30.xml.gz",
+        "workflows/wfformat-1.5/helloworld-forkjoin-10-chameleon.json",
+        "workflows/wfformat-1.5/srasearch-chameleon-10a-001.json",
+    ],
+)
+def test_real_workflows(shared: Path, name: str, factor: float, billing: object) -> None:
+    workflow = read_workflow(shared / "data" / name)
+    problem = Problem(workflow=workflow, catalog=small_catalog(), billing=billing)
+    path = problem.least_makespan_s - problem.boot_s
+    problem = problem.replace(deadline_s=problem.boot_s + factor * path)
+    found = cheapest_found_usd(problem, 0, tries=2)
+    assert max(bounds_usd(problem, nodes=3).values()) <= found * ROUNDING
