@@ -204,7 +204,7 @@ def _consider(
     return t
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def list_schedule_large(
     order, target, task_class, duration, prefer, parent_ptr, parents, need, capacity, price,
     share_power, boot, quantum, minimum,
