@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from autoscale.model.billing import HOURLY, PER_SECOND, Billing
@@ -9,8 +11,10 @@ from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.model.problem import Problem
 from autoscale.model.workflow import FileTable, Workflow, string_array
 from autoscale.plan.decode import decode, tighten
-from autoscale.plan.plan import Plan
 from autoscale.units import GIB
+
+if TYPE_CHECKING:
+    from autoscale.plan.plan import Plan
 
 BILLINGS = (
     PER_SECOND,

@@ -42,6 +42,9 @@ NEARLY = 1.002
 LARGE_MODEL = 5000
 """Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
 
+MANY_TASKS = 50_000
+"""Above so many tasks a small model says as much as a large one: groups are large anyway."""
+
 PROBES = 6
 """Numbers of leases of dear types that are settled before the branching."""
 
@@ -170,7 +173,7 @@ class CostBound:
         self.problem = problem
         self.cost_usd = cost_usd if cost_usd is not None else np.inf
         self.penalty_usd = 2 * (cost_usd if cost_usd is not None else _dear_usd(problem))
-        self.settings = settings or BoundSettings()
+        self.settings = settings or settings_for(problem)
         self.types = bound_types(problem, NEARLY - 1).forgiving()
         self.clock_limit_s = clock_limit_s
         deadline_s = problem.deadline_s or 0.0
@@ -297,8 +300,12 @@ class CostBound:
         rounds = 0
         while rounds <= settings.cut_rounds:
             solved = solve_model(fleet.model, time_limit_s=self._time_left())
-            if solved.status is SolveStatus.INFEASIBLE and solved.proven:
-                return Relaxed(np.inf)
+            if solved.status is SolveStatus.INFEASIBLE:
+                if not self.active.all():  # a type that is left out might help
+                    self.active[:] = True
+                    fleet = self._model(everyone, windows, edges, limits, cuts)
+                    continue
+                return Relaxed(np.inf) if solved.proven else best
             if solved.row_dual is None or solved.x is None:
                 return best
             missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
@@ -389,15 +396,14 @@ class CostBound:
         place.ravel()[fleet.place_cells] = dual[model.rows["place"]]
         work = everyone.vcpu_s[:, k]
         served = np.isfinite(work) & (worth > 0)
-        if not served.any():
-            return 0.0
         free = self._serve_free(everyone, work, served, worth)
         rate = worth[served, None] / np.maximum(work[served, None], 1e-12) + place[served]
         rate = np.where(everyone.overlap(edges)[served] > 0, rate, 0.0)
         catalog_k = self.types.index[k]
-        best = np.maximum(rate.max(axis=0), 0.0) * float(problem.catalog.vcpus[catalog_k])
+        best = rate.max(axis=0, initial=0.0) * float(problem.catalog.vcpus[catalog_k])
         earned = np.concatenate([[0.0], np.cumsum(best * np.diff(edges))])
-        first, last = np.triu_indices(edges.size, 1)
+        # An empty lease, too: it counts as a lease, and serves what takes no time.
+        first, last = np.triu_indices(edges.size)
         held = edges[last] - edges[first] + problem.boot_s
         least = problem.billing.billed_s(problem.boot_s)
         unit = self.types.price_per_s[k] / fleet.unit_usd
@@ -410,9 +416,13 @@ class CostBound:
         span = min(max(least - problem.boot_s, 0.0), float(edges[-1]))
         begin = np.clip(np.concatenate([edges, edges - span]), 0.0, edges[-1] - span)
         kinked = np.interp(begin + span, edges, earned) - np.interp(begin, edges, earned) + free
-        kinked_cost = max(unit * max(span + problem.boot_s, least), 1e-300)
-        best_kinked = float((kinked + per_lease).max()) / kinked_cost
-        return float(max(((revenue + per_lease) / cost).max(), best_kinked))
+        kinked_cost = np.full(begin.size, unit * max(span + problem.boot_s, least))
+        earns = np.concatenate([revenue, kinked]) + per_lease
+        costs = np.concatenate([cost, kinked_cost])
+        # A lease that costs nothing earns without measure, or not at all.
+        free_lunch = np.where(earns > 1e-12, np.inf, 0.0)
+        ratio = np.where(costs > 0, earns / np.maximum(costs, 1e-300), free_lunch)
+        return float(max(ratio.max(), 0.0))
 
     @staticmethod
     def _serve_free(everyone: Groups, work: FloatArray, served: Any, worth: FloatArray) -> float:
@@ -529,3 +539,11 @@ def _dear_usd(problem: Problem) -> float:
     price = float(problem.catalog.price_per_s.max())
     held = problem.duration_s[np.isfinite(problem.duration_s)].max(initial=0.0) + problem.boot_s
     return len(problem.workflow) * price * problem.billing.billed_s(held)
+
+
+def settings_for(problem: Problem, *, quick: bool = False) -> BoundSettings:
+    """Return settings for a problem; ``quick`` ones keep a linear program well below a second."""
+    base = BoundSettings()
+    if quick or len(problem.workflow) > MANY_TASKS:
+        return replace(base, buckets=24, groups=60, cut_rounds=1)
+    return base

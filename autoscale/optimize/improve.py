@@ -61,6 +61,8 @@ def improve(
         Reading of ``time.perf_counter()`` at which the search ends in any case.
     """
     problem = plan.problem
+    if plan.cost_usd <= 0:
+        return plan
     best = current = plan
     budget = effort_s * PLACES_PER_SECOND
     spent, idle = 0.0, 0

@@ -242,7 +242,8 @@ def ruin_recreate(
                     continue
                 k = lease_type[lease]
                 d = duration[cls, k]
-                if not ready + d <= due:
+                # A type that does not fit is refused by name: the deadline may be infinite as well.
+                if not (d < np.inf and ready + d <= due):
                     continue
                 if np.random.random() < BLINK:
                     continue

@@ -115,7 +115,8 @@ def plan_lp(
             if root is not None:
                 state.raise_bound(root.usd)
                 method = root.method
-                guided = guided_starts(problem, root, varied(starts, STARTS))
+                models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
+                guided = guided_starts(problem, root, models)
                 starts = distinct([*starts, *guided])
             plans = [start.plan for start in starts[:STARTS]]
             state.offer(plans[0])
@@ -173,8 +174,7 @@ def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
             logger.info("planner %r does not apply: %s", name, error)
             continue
         if lateness_s(plan) == 0.0:
-            everything = Offer(problem, np.arange(len(problem.catalog)))
-            starts.append(Start(plan, Setting(), None, everything))
+            starts.append(Start(plan, Setting(), None, Offer.whole(problem)))
     return distinct(starts)
 
 

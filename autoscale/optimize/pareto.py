@@ -21,7 +21,7 @@ from autoscale.lp.bound import BoundSettings, CostBound, settings_for
 from autoscale.lp.work import work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.optimize.improve import improve
-from autoscale.optimize.portfolio import guided_starts
+from autoscale.optimize.portfolio import Offer, guided_starts
 from autoscale.optimize.refusals import refuse_early
 from autoscale.optimize.short import short_plan
 from autoscale.plan.check import check_plan
@@ -219,8 +219,9 @@ def _better_plans(row: _Row, part: float, *, guided: bool = True) -> None:
             break
         point.offer(before)
         if guided and point.root is not None:
-            settings = [Setting(), Setting(share_power=1.0)]
-            for start in guided_starts(point.problem, point.root, settings):
+            offer = Offer.whole(point.problem)
+            models = [(Setting(share_power=power), offer) for power in (0.0, 1.0)]
+            for start in guided_starts(point.problem, point.root, models):
                 point.offer(start.plan)
         if point.plan is not None and point.gap() > 1e-6:
             point.offer(

@@ -77,6 +77,11 @@ class Offer:
     problem: Problem
     kinds: IntArray
 
+    @classmethod
+    def whole(cls, problem: Problem) -> Offer:
+        """Return everything that the problem offers."""
+        return cls(problem, np.arange(len(problem.catalog)))
+
     def lift(self, plan: Plan, whole: Problem) -> Plan:
         """Return the plan in the numbering of the whole catalogue."""
         lease_type = frozen(self.kinds[plan.lease_type], np.int32)
@@ -249,7 +254,9 @@ def _stages(problem: Problem) -> Any:
     return np.unique(key, return_inverse=True)[1]
 
 
-def guided_starts(problem: Problem, bound: Bound, models: list[Start]) -> list[Start]:
+def guided_starts(
+    problem: Problem, bound: Bound, models: list[tuple[Setting, Offer]]
+) -> list[Start]:
     """Return list schedules against the times at which the relaxation has its work done.
 
     Parameters
@@ -259,7 +266,7 @@ def guided_starts(problem: Problem, bound: Bound, models: list[Start]) -> list[S
     bound
         With its relaxation.
     models
-        Starts whose settings and offers are used again.
+        What the list scheduler is told, and what it chooses from.
     """
     from autoscale.optimize import kernels
 
@@ -273,17 +280,17 @@ def guided_starts(problem: Problem, bound: Bound, models: list[Start]) -> list[S
     for part in (0.999, 0.9, 0.6):
         last = np.argmax(np.cumsum(done, axis=1) >= part * done.sum(axis=1, keepdims=True), axis=1)
         finished = fleet.edges[last + 1][groups.of_task]
-        for model in models:
+        for setting, offer in models:
             target = kernels.consistent_targets(
                 w.parent_ptr,
                 w.parents,
                 w.child_ptr,
                 w.children,
-                model.offer.problem.fastest_s,
+                offer.problem.fastest_s,
                 np.minimum(finished, bound.windows.latest_end_s),
             )
-            plan = list_plan(model.offer.problem, problem.boot_s + target, model.setting)
+            plan = list_plan(offer.problem, problem.boot_s + target, setting)
             if lateness_s(plan) == 0.0:
-                lifted = model.offer.lift(tighten(plan), problem)
-                starts.append(Start(lifted, model.setting, None, model.offer))
+                lifted = offer.lift(tighten(plan), problem)
+                starts.append(Start(lifted, setting, None, offer))
     return starts

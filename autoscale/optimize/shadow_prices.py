@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.bound import CostBound, settings_for
+from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.chains import precedence_prices
 from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel
 from autoscale.lp.types import BoundTypes
@@ -36,6 +37,9 @@ RUNNER_UPS = 10
 
 MORE_TIME = 0.1
 """Part of the deadline by which it is loosened, besides by an hour."""
+
+QUICK = BoundSettings(buckets=24, groups=60, cut_rounds=1)
+"""A smaller relaxation than the certificate's: it is solved several times."""
 
 COUPLING = ("work", "place", "leases")
 """Rows of the fleet model in which types meet; all others are of one type, with sides of 0."""
@@ -137,14 +141,14 @@ def shadow_prices(
     problem = _with_offer(plan, offer)
     deadline = problem.deadline_s or 0.0
     used = np.unique(plan.lease_type).astype(np.int64)
-    search = _search(problem, used, limit)
+    search = _search(plan, problem, used, limit)
     root = search.root()
     if root.best.fleet is None or time.perf_counter() > limit:
         return None
     more_time = []
     for extra in (MORE_TIME * deadline, HOUR_S):
         later = problem.replace(deadline_s=deadline + extra)
-        bound = _search(later, search.types.index[search.active], limit).root()
+        bound = _search(plan, later, search.types.index[search.active], limit).root()
         if time.perf_counter() > limit:
             break
         # The optimum never rises with the deadline; the bound may, by its other buckets.
@@ -178,9 +182,14 @@ def _with_offer(plan: Plan, offer: Catalog | None) -> Problem:
     return problem.replace(catalog=catalog, deadline_s=deadline, budget_usd=None)
 
 
-def _search(problem: Problem, types: IntArray, limit: float) -> CostBound:
-    settings = settings_for(problem, quick=True)
-    return CostBound(problem, settings=settings, used_types=types, clock_limit_s=limit)
+def _search(plan: Plan, problem: Problem, types: IntArray, limit: float) -> CostBound:
+    return CostBound(
+        problem,
+        settings=QUICK,
+        used_types=types,
+        clock_limit_s=limit,
+        cost_usd=plan.cost_usd,
+    )
 
 
 def _runner_ups(
@@ -191,7 +200,9 @@ def _runner_ups(
     solved = solve_model(fleet.model)
     if solved.status is not SolveStatus.OPTIMAL or solved.row_dual is None or solved.x is None:
         return ()
-    groups = group_tasks(problem, types, root.windows, fleet.edges, search.settings.groups)
+    singles = search.chains.singles
+    most = search.settings.groups + singles.size
+    groups = group_tasks(problem, types, root.windows, fleet.edges, most, singles)
     leased = fleet.types.index[solved.x[fleet.opened] > 1e-6]
     found = []
     for k in np.flatnonzero(~np.isin(types.index, used)).tolist():
@@ -221,25 +232,34 @@ def _worth_usd_per_hour(
 
     The pricing problem of column generation: over all leases of the type (the rows of its fleet
     model but those in which types meet), maximise what the work done is worth (rows 1) less what
-    its places cost (rows 3, duals <= 0), for charged time of one horizon.
+    its places cost (rows 3, duals <= 0), for charged time of one horizon. All machine cuts are
+    rows here: without them a small share of a huge machine would serve a few small tasks.
     """
     if not np.isfinite(groups.vcpu_s[:, k]).any():
         return 0.0  # it does nothing in time
     kinds = np.array([k])
     types = search.types
     single = BoundTypes(types.index[kinds], types.price_per_s[kinds], types.duration_s[:, kinds])
-    own = build_fleet_model(search.problem, single, groups.only(kinds), fleet.edges)
+    own = build_fleet_model(
+        search.problem, single, groups.only(kinds), fleet.edges, penalty_usd=search.penalty_usd
+    )
     rows = fleet.model.rows
     place = np.zeros((len(groups), fleet.edges.size - 1))
     place.ravel()[fleet.place_cells] = dual[rows["place"]]
     work = groups.vcpu_s[own.group, k]
+    second = precedence_prices(fleet, search.problem, search.chains, dual)
     earned = dual[rows["work"]][own.group] + place[own.group, own.bucket] * work
+    earned += second[own.group] * groups.shortest_s[own.group, k]
     revenue = np.zeros(own.model.n_variables)
     # Work that takes no time is no reason for a machine: whoever is there takes it.
     revenue[own.x] = np.where(work > 1e-9, earned, 0.0)
     revenue[own.opened] = float(dual[rows["leases"]].sum())
+    if "dear" in rows and search.types.price_per_s[k] >= search.dear_usd_per_s:
+        revenue[own.opened] += float(dual[rows["dear"]].sum())
     longest = search.problem.boot_s + float(fleet.edges[-1])
-    solved = solve_model(_of_one_type(own, revenue, longest))
+    priced = _of_one_type(own, revenue, longest)
+    _add_machine_rows(priced, own, int(search.problem.catalog.vcpus[single.index[0]]))
+    solved = solve_model(priced)
     if solved.status is not SolveStatus.OPTIMAL:
         return 0.0
     return max(0.0, -solved.objective) * fleet.unit_usd / longest * HOUR_S
@@ -259,3 +279,20 @@ def _of_one_type(own: FleetModel, revenue: FloatArray, charged_s: float) -> Line
     priced.add_variables("all", model.n_variables, cost=-revenue, high=most)
     priced.add_rows("own", matrix.row, matrix.col, matrix.data, low=low[kept], high=high[kept])
     return priced
+
+
+def _add_machine_rows(priced: LinearModel, own: FleetModel, vcpus: int) -> None:
+    """Add: a group that fills less than a machine is served only while one is up (lp/cuts.py)."""
+    held = (own.groups.count * own.groups.vcpus)[own.group]
+    small = np.flatnonzero(held < vcpus)
+    if not small.size:
+        return
+    row = np.arange(small.size)
+    up = held[small] * np.diff(own.edges)[own.bucket[small]]
+    priced.add_rows(
+        "machine",
+        np.concatenate([row, row]),
+        np.concatenate([own.x[small], own.n[0, own.bucket[small]]]),
+        np.concatenate([own.groups.vcpu_s[own.group[small], 0], -up]),
+        high=np.zeros(small.size),
+    )

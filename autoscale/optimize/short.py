@@ -1,4 +1,4 @@
-"""Short attempts at a plan: what can be had for one deadline within a given effort.
+"""Short attempts: what can be had for one deadline within a given effort.
 
 Budgets and fronts need plans for many deadlines; each is a portfolio of list schedules, a search
 over how slack is shared, and improvement, as in the planner ``lp``, with less effort.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.optimize.improve import improve
-from autoscale.optimize.portfolio import Start, distinct, quick_starts, share_slack_better
+from autoscale.optimize.portfolio import Offer, Start, distinct, quick_starts, share_slack_better
 from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import Setting, lateness_s
 
@@ -48,7 +48,7 @@ def short_starts(
     starts = quick_starts(problem, effort_s=0.5 * effort_s, clock_limit_s=clock_limit_s)
     fastest = get_scheduler("fastest")(problem, rng=np.random.default_rng(0))
     if lateness_s(fastest) == 0.0:
-        starts = distinct([*starts, Start(fastest, Setting(), None)])
+        starts = distinct([*starts, Start(fastest, Setting(), None, Offer.whole(problem))])
     shared = [
         share_slack_better(
             start,

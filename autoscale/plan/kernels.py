@@ -49,6 +49,8 @@ def earliest_fit(pool, lease, ready, duration, c, m, g, free_c, free_m, free_g):
 
     ``c, m, g`` is what the task holds; ``free_*`` are the capacities minus that need.
     """
+    if duration <= 0.0:  # what takes no time holds nothing
+        return ready
     time, cpu, mem, gpu, where, _ = pool
     first = where[lease, 0]
     end = first + where[lease, 1]

@@ -85,7 +85,7 @@ def _axes(ax: Axes, times: tuple[float, float], costs: tuple[float, float]) -> N
         ax.set_yscale("log")
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         ax.yaxis.set_minor_locator(FixedLocator([]))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda usd, _: format_money(usd)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda usd, _: _money(usd)))
     ax.set_xlim(*times)
     ax.set_ylim(*costs)
     ax.set_xlabel("makespan", fontsize=9, color=style.INK)
@@ -128,10 +128,11 @@ def _label_points(ax: Axes, front: ParetoFront, makespan: FloatArray, cost: Floa
         if last is not None and abs(at[0] - last[0]) < 95 and abs(at[1] - last[1]) < 42:
             continue
         last = at
-        gap = f", gap {plan.gap:.1%}" if np.isfinite(plan.gap) else ""
+        digits = 1 if plan.gap < 0.1 else 0
+        gap = f", gap {plan.gap:.{digits}%}" if np.isfinite(plan.gap) else ""
         end = x > 0.93 * ax.get_xlim()[1]
         ax.annotate(
-            f"{format_money(y)}{gap}", xy=(x, y), xytext=(-6 if end else 6, 7),
+            _money(y) + gap, xy=(x, y), xytext=(-6 if end else 6, 7),
             textcoords="offset points", ha="right" if end else "left", fontsize=8,
             color=style.INK, zorder=6,
         )  # fmt: skip
@@ -143,8 +144,12 @@ def _titles(front: ParetoFront) -> tuple[str, str]:
     quick, cheap = front.points[0], front.points[-1]
     return (
         f"{style.shortened(problem.workflow.name, 40)}: what speed costs",
-        f"{len(problem.workflow):,} tasks in {regions}, from "
-        f"{format_duration(quick.makespan_s)} for "
-        f"{format_money(quick.cost_usd)} to {format_duration(cheap.makespan_s)} for "
-        f"{format_money(cheap.cost_usd)}",
+        f"{len(problem.workflow):,} tasks in {regions}, from {_money(quick.cost_usd)} in "
+        f"{format_duration(quick.makespan_s)} to {_money(cheap.cost_usd)} in "
+        f"{format_duration(cheap.makespan_s)}",
     )
+
+
+def _money(usd: float) -> str:
+    """Return dollars as text in which a dollar sign begins no formula."""
+    return format_money(usd).replace("$", r"\$")

@@ -120,7 +120,8 @@ def list_schedule(
         for lease in range(n_leases):
             k = lease_type[lease]
             d = duration[cls, k]
-            if not ready + d <= max(target[i], rescue_end):
+            # A type that does not fit is refused by name: a target may be infinite as well.
+            if not (d < np.inf and ready + d <= max(target[i], rescue_end)):
                 continue
             free_c = capacity[k, 0] - c
             free_m = capacity[k, 1] - m

@@ -59,38 +59,37 @@ def cheapest_found_usd(problem: Problem, seed: int, tries: int = 10) -> float:
     return min((plan.cost_usd for plan in plans), default=math.inf)
 
 
-@pytest.mark.parametrize("block", range(6))
+@pytest.mark.parametrize("block", range(3))
 def test_no_bound_exceeds_the_optimum(solver: ProcessPoolExecutor, block: int) -> None:
     tight = 0
-    cases = [tiny_problem(seed) for seed in range(60 * block, 60 * block + 60)]
-    exact = [solver.submit(optimum_usd, problem, time_limit_s=2.0) for problem in cases]
+    cases = [tiny_problem(seed) for seed in range(40 * block, 40 * block + 40)]
+    exact = [solver.submit(optimum_usd, problem, time_limit_s=1.0) for problem in cases]
     for number, (problem, answer) in enumerate(zip(cases, exact, strict=True)):
         optimum, proven = answer.result()
-        bounds = bounds_usd(problem, nodes=8)
-        assert max(bounds.values()) <= optimum * ROUNDING, (60 * block + number, bounds, optimum)
+        bounds = bounds_usd(problem, nodes=5)
+        assert max(bounds.values()) <= optimum * ROUNDING, (40 * block + number, bounds, optimum)
         # The oracle is tested, too: nothing beats a proven optimum.
         if proven:
             assert cheapest_found_usd(problem, number, 3) >= optimum * (1 - 1e-9), number
         tight += max(bounds.values()) >= optimum * (1 - 1e-4)
-    assert tight >= 15  # a bound of 0 would be valid, too
+    assert tight >= 10  # a bound of 0 would be valid, too
 
 
-@pytest.mark.parametrize("block", range(4))
-def test_no_bound_exceeds_any_plan_found(block: int) -> None:
-    for seed in range(25 * block, 25 * block + 25):
-        problem = random_problem(seed, n_tasks=8 + seed % 12)
-        bounds = bounds_usd(problem, nodes=6)
-        found = cheapest_found_usd(problem, seed)
-        assert max(bounds.values()) <= found * ROUNDING, (seed, bounds, found)
+@pytest.mark.parametrize("seed", range(16))
+def test_no_bound_exceeds_any_plan_found(seed: int) -> None:
+    problem = random_problem(seed, n_tasks=8 + seed % 12)
+    bounds = bounds_usd(problem, nodes=4)
+    found = cheapest_found_usd(problem, seed)
+    assert max(bounds.values()) <= found * ROUNDING, (bounds, found)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(4))
 def test_a_looser_deadline_bounds_a_tighter_ones_plans(seed: int) -> None:
     tight = random_problem(seed, n_tasks=10, slack=1.1)
     found = cheapest_found_usd(tight, seed)
-    for factor in (1.0, 1.3, 2.0, 5.0):
+    for factor in (1.3, 5.0):
         loose = tight.replace(deadline_s=factor * (tight.deadline_s or 0.0))
-        assert max(bounds_usd(loose, nodes=4).values()) <= found * ROUNDING
+        assert max(bounds_usd(loose, nodes=2).values()) <= found * ROUNDING
 
 
 def test_one_task_is_bounded_by_its_own_lease() -> None:
@@ -104,12 +103,12 @@ def test_one_task_is_bounded_by_its_own_lease() -> None:
 
 
 @pytest.mark.parametrize("billing", [PER_SECOND, HOURLY])
-@pytest.mark.parametrize("factor", [1.0, 1.1, 1.5, 4.0])
+@pytest.mark.parametrize("factor", [1.0, 1.5])
 @pytest.mark.parametrize(
     "name",
     [
         "dax/Montage_25.xml",
-        "dax/Sipht_30.xml.gz",
+        "dax/Sipht_30.xml",
         "workflows/wfformat-1.5/helloworld-forkjoin-10-chameleon.json",
         "workflows/wfformat-1.5/srasearch-chameleon-10a-001.json",
     ],
@@ -120,4 +119,4 @@ def test_real_workflows(shared: Path, name: str, factor: float, billing: object)
     path = problem.least_makespan_s - problem.boot_s
     problem = problem.replace(deadline_s=problem.boot_s + factor * path)
     found = cheapest_found_usd(problem, 0, tries=2)
-    assert max(bounds_usd(problem, nodes=3).values()) <= found * ROUNDING
+    assert max(bounds_usd(problem, nodes=2).values()) <= found * ROUNDING

@@ -122,7 +122,7 @@ def worst_violation(fleet: FleetModel, x: Any) -> tuple[float, str]:
     return float(short[row]), name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seeds, st.integers(1, 12), st.sampled_from([4, 10, 24]), st.sampled_from([1, 3, 120]))
 def test_a_plan_is_a_point_of_the_model(seed: int, n: int, buckets: int, groups: int) -> None:
     problem = tiny_problem(seed, n)
@@ -177,7 +177,7 @@ def test_a_node_holds_every_plan_that_obeys_its_branches(seed: int, n: int) -> N
     assert (windows.latest_end_s >= end - 1e-6).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seeds, st.integers(1, 8))
 def test_left_out_types_cannot_lower_the_bound(seed: int, n: int) -> None:
     # Pricing stands in for columns: with every type in the model from the start, the relaxation

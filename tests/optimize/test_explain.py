@@ -99,19 +99,26 @@ def test_break_even_in_closed_form() -> None:
 
 
 @pytest.mark.parametrize("memory", [False, True])
-@pytest.mark.parametrize("seed", range(5))
-def test_below_its_price_a_runner_up_enters_and_above_not(seed: int, memory: bool) -> None:
+@pytest.mark.parametrize("factor", [1.02, 1.6])
+@pytest.mark.parametrize("seed", range(3))
+def test_below_its_price_a_runner_up_enters_and_above_not(
+    seed: int, factor: float, memory: bool
+) -> None:
     """Cheaper than the stated price the bound falls; anywhere above, it does not."""
-    types = (SLOW, FAST, LARGE) if not memory else (SLOW, FAST, replace(LARGE, memory_gib=32.0))
-    plan = planned(bag(seed, memory=memory), 1.6, types)
+    types = (
+        (SLOW, FAST, LARGE)
+        if not memory
+        else (SLOW, FAST, replace(LARGE, memory_gib=32.0, vcpus=2))
+    )
+    plan = planned(bag(seed, memory=memory), factor, types)
     prices = shadow_prices(plan)
     assert prices is not None
     assert prices.runner_ups
     for runner_up in prices.runner_ups:
         assert not runner_up.in_relaxation
         position = plan.problem.catalog.names.index(runner_up.instance_type)
-        for factor in (1.03, 1.3):
-            dearer = repriced(plan, position, factor * runner_up.enters_at_usd_per_hour)
+        for times in (1.03, 1.3):
+            dearer = repriced(plan, position, times * runner_up.enters_at_usd_per_hour)
             above = shadow_prices(dearer)
             assert above is not None
             assert above.bound_usd == pytest.approx(prices.bound_usd, rel=1e-4)
@@ -128,6 +135,16 @@ def test_a_dominated_type_is_no_runner_up() -> None:
     assert prices is not None
     assert (prices.offered, prices.not_dominated) == (3, 2)
     assert [r.instance_type for r in prices.runner_ups] == ["fast"]
+
+
+def test_a_huge_machine_earns_no_more_than_the_work_there_is() -> None:
+    """One small task cannot take a 64th of a machine: the whole may cost what a small one does."""
+    plan = planned(one_task(), 3.0, (SLOW, machine("huge", 5.0, vcpus=64, memory_gib=256.0)))
+    prices = shadow_prices(plan)
+    assert prices is not None
+    (runner_up,) = prices.runner_ups
+    assert runner_up.instance_type == "huge"
+    assert runner_up.enters_at_usd_per_hour == pytest.approx(0.10, rel=5e-3)
 
 
 def test_an_offer_widens_the_view() -> None:

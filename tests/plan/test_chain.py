@@ -87,6 +87,25 @@ def test_a_lease_requested_late() -> None:
     ]
 
 
+def test_a_lease_requested_late_is_no_reason_for_a_task_with_parents() -> None:
+    """The child's lease is ready 50 s after its parent has ended, and could have been sooner."""
+    builder = WorkflowBuilder("two").add("a", runtime_s=100)
+    builder.add("b", runtime_s=100, parents=["a"])
+    plan = crowded_plan(1, 160.0)
+    plan = plan.replace(
+        problem=plan.problem.replace(workflow=builder.build()),
+        lease_type=np.array([0, 0], np.int32),
+        lease_start_s=np.array([0.0, 150.0]),
+        lease_end_s=np.array([110.0, 260.0]),
+        task_lease=np.array([0, 1], np.int32),
+    )
+    assert shape(critical_chain(plan))[1:] == [
+        ("task", 10.0, 110.0, 0, "boot"),
+        ("held back", 110.0, 160.0, 1, "parent"),
+        ("task", 160.0, 260.0, 1, "plan"),
+    ]
+
+
 @settings(max_examples=80, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
