@@ -161,7 +161,7 @@ def _static_keys(problem: Problem, duration: FloatArray, allowed: Any) -> list[A
 
 
 def _sorted_numbers(columns: list[Any]) -> IntArray:
-    """Number equal rows alike, by their order: ``numpy.unique`` of rows, in linear time."""
+    """Return the number of each row by the rows' order: ``numpy.unique`` in linear time."""
     number, member = number_rows(columns)
     rank = np.argsort(np.lexsort([column[member] for column in reversed(columns)]))
     out: IntArray = rank[number]

@@ -98,7 +98,7 @@ def number_rows(rows):
         for j in range(width):
             h = (h ^ np.uint64(rows[i, j])) * np.uint64(0x9E3779B97F4A7C15)
             h ^= h >> np.uint64(29)
-        at: int = np.int64(h & mask)
+        at = np.int64(h & mask)
         while True:
             known = table[at]
             if known < 0:
@@ -116,9 +116,7 @@ def number_rows(rows):
             if equal:
                 number[i] = known
                 break
-            at += 1
-            if at == size:
-                at = 0
+            at = np.int64((at + 1) % size)
     return number, first[:count].copy()
 
 
