@@ -93,7 +93,7 @@ def solve(
     )
     plan = plan.replace(
         problem=whole,
-        lease_type=offered[plan.lease_type],
+        lease_type=frozen(offered[plan.lease_type], np.int32),
         certificate=certificate,
         provenance=provenance,
     )

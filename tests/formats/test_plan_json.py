@@ -174,7 +174,7 @@ def test_without_pyarrow_the_message_says_what_to_install(
 
 def test_given_durations_cannot_be_written(plan: Plan, tmp_path: Path) -> None:
     """A matrix of durations has no place in the format, so it is refused, not dropped."""
-    problem = plan.problem.replace(durations_s=plan.problem.durations_on(slice(None)))
+    problem = plan.problem.replace(durations_s=plan.problem.duration_s[plan.problem.task_class])
     with pytest.raises(InputError, match="matrix"):
         write_plan(plan.replace(problem=problem), tmp_path / "plan.json")
     assert not list(tmp_path.iterdir())
