@@ -11,11 +11,13 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import BoundSettings, CostBound, _needed_price
+from autoscale.lp.chains import long_chains
 from autoscale.lp.cuts import ROUNDINGS, PackingCut, add_machine_cuts, add_packing_cuts
-from autoscale.lp.fleet import FleetModel, build_fleet_model
+from autoscale.lp.fleet import FleetModel, Limits
 from autoscale.lp.types import BoundTypes
 from autoscale.lp.windows import Windows, bucket_edges, group_tasks
+from autoscale.lp.work import forgiving_deadline_s
 from tests.tiny import random_plan, tiny_problem
 
 if TYPE_CHECKING:
@@ -33,28 +35,37 @@ def shared_s(start: Any, end: Any, edges: Any) -> Any:
 
 
 def unimproved(problem: Problem) -> BoundTypes:
-    """Return all types as they are."""
+    """Return all types, none of them left out or better than it is."""
     everyone = np.arange(len(problem.catalog))
-    return BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s)
+    return BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s).forgiving()
 
 
-def model_of(problem: Problem, windows: Windows, n_buckets: int, n_groups: int) -> FleetModel:
-    """Return the model of all types, with many packing cuts and every machine cut there is."""
-    horizon = (problem.deadline_s or 0.0) - problem.boot_s
+def free_windows(problem: Problem, horizon: float) -> Windows:
+    """Return the windows of the root node."""
+    n = len(problem.workflow)
+    return Windows.between(problem, horizon, np.zeros(n), np.full(n, np.inf))
+
+
+def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
+    """Return the root's model of all types, with many packing cuts and every machine cut."""
+    bound = CostBound(problem)
+    bound.types = unimproved(problem)
+    bound.active = np.ones(len(bound.types), dtype=bool)
+    bound.dear_usd_per_s = _needed_price(problem, bound.types, bound.horizon_s)
+    windows = free_windows(problem, bound.horizon_s)
     work = problem.fastest_s * problem.workflow.vcpus
-    edges = bucket_edges(windows, work, horizon, n_buckets)
-    types = unimproved(problem)
-    groups = group_tasks(problem, types, windows, edges, n_groups)
-    fleet = build_fleet_model(problem, types, groups, edges, penalty_usd=1e6)
+    edges = bucket_edges(windows, work, bound.horizon_s, n_buckets)
+    groups = group_tasks(problem, bound.types, windows, edges, n_groups, bound.chains.singles)
     last = edges.size - 2
     cuts = [
         PackingCut(a, b, k, p)
         for a in range(last)
         for b in range(a + 1, last + 1)
-        for k in range(len(types))
+        for k in range(len(bound.types))
         for p in ROUNDINGS
     ]
     some = np.random.default_rng(len(cuts)).permutation(len(cuts))[:200]
+    fleet = bound._model(groups, windows, edges, Limits.none(len(bound.types)), [])
     add_packing_cuts(fleet, problem, [cuts[c] for c in some])
     tempting = np.zeros(fleet.model.n_variables)
     tempting[fleet.x] = 1e9
@@ -69,8 +80,9 @@ def point_of(plan: Plan, fleet: FleetModel) -> Any:
     kind = plan.lease_type[plan.task_lease]
     x = np.zeros(model.n_variables)
     # Work as the groups measure it: each task's shortest duration that its window allows.
-    windows = fleet_windows(problem)
-    duration = problem.duration_s[problem.task_class]
+    horizon = forgiving_deadline_s(problem.deadline_s or 0.0) - problem.boot_s
+    windows = free_windows(problem, horizon)
+    duration = fleet.types.duration_s[problem.task_class]
     span = windows.latest_end_s - windows.earliest_start_s
     allowed = duration <= span[:, None] * (1 + 1e-9) + 1e-9
     base = np.maximum(np.where(allowed, duration, np.inf).min(axis=1), 1e-9)
@@ -97,16 +109,14 @@ def point_of(plan: Plan, fleet: FleetModel) -> Any:
     np.add.at(x, fleet.n[plan.lease_type], level)
     np.add.at(x, fleet.u[plan.lease_type], rise)
     np.add.at(x, fleet.opened[plan.lease_type], 1.0)
+    if "S" in model.variables:
+        tasks = long_chains(problem, horizon).tasks
+        x[model.variables["S"]] = (plan.task_start_s - problem.boot_s)[tasks]
     charged = np.arange(*model.variables["C"].indices(model.n_variables))
     least = max(problem.boot_s, problem.billing.billed_s(problem.boot_s))
     held = np.maximum(plan.lease_end_s - plan.lease_start_s, least)
     np.add.at(x, charged[plan.lease_type], held)
     return x
-
-
-def fleet_windows(problem: Problem) -> Windows:
-    """Return the windows of the root node."""
-    return Windows.of(problem, (problem.deadline_s or 0.0) - problem.boot_s)
 
 
 def worst_violation(fleet: FleetModel, x: Any) -> tuple[float, str]:
@@ -128,7 +138,7 @@ def test_a_plan_is_a_point_of_the_model(seed: int, n: int, buckets: int, groups:
     problem = tiny_problem(seed, n)
     if (problem.deadline_s or 0.0) <= problem.boot_s:
         return
-    fleet = model_of(problem, fleet_windows(problem), buckets, groups)
+    fleet = model_of(problem, buckets, groups)
     rng = np.random.default_rng(seed)
     for _ in range(4):
         plan = random_plan(problem, rng)
@@ -148,7 +158,7 @@ def test_a_wrong_point_is_found_out() -> None:
     problem = tiny_problem(5, 6, 4.0)
     plan = random_plan(problem, np.random.default_rng(1))
     assert plan is not None
-    fleet = model_of(problem, fleet_windows(problem), 16, 120)
+    fleet = model_of(problem, 16, 120)
     x = point_of(plan, fleet)
     x[fleet.n] *= 0.5
     assert worst_violation(fleet, x)[0] > 1e-3

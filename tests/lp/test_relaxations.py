@@ -110,10 +110,10 @@ def test_cbc_agrees_with_highs(seed: int, integer: bool) -> None:
 def test_cbc_agrees_on_the_fleet_model(seed: int) -> None:
     problem = random_problem(seed, n_tasks=10)
     horizon = (problem.deadline_s or 0.0) - problem.boot_s
-    windows = Windows.of(problem, horizon)
+    windows = Windows.between(problem, horizon, np.zeros(10), np.full(10, np.inf))
     edges = bucket_edges(windows, problem.fastest_s, horizon, 10)
     types = bound_types(problem, 0.0)
-    groups = group_tasks(problem, types, windows, edges, 120)
+    groups = group_tasks(problem, types, windows, edges, 120, np.zeros(0, dtype=np.int64))
     model = build_fleet_model(problem, types, groups, edges, penalty_usd=1e3).model
     solved = solve_model(model)
     assert solved_by_cbc(model) == pytest.approx(solved.objective, rel=1e-6)
@@ -196,7 +196,7 @@ def test_reduced_types_never_bound_higher(seed: int) -> None:
     quick = BoundSettings(buckets=12, cut_rounds=1)
     reduced = CostBound(problem, settings=quick, used_types=everyone)
     full = CostBound(problem, settings=quick, used_types=everyone)
-    full.types = BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s)
+    full.types = BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s).forgiving()
     full.active = np.ones(everyone.size, dtype=bool)
     # A few more groups may arise, and cuts end where they like: allow what these are worth.
     assert reduced.root().usd <= full.root().usd * 1.01
