@@ -142,3 +142,16 @@ def tight_chain(parent_ptr, parents, duration, start, floor, last):
         count += 1
         i = found
     return chain[:count][::-1].copy()
+
+
+@numba.njit(cache=True)
+def least_by_group(of_task, n_groups, duration, allowed, factor):
+    """Return the least ``duration * factor`` of each group's tasks where allowed, else inf."""
+    n, n_types = duration.shape
+    out = np.full((n_groups, n_types), np.inf)
+    for i in range(n):
+        g = of_task[i]
+        for k in range(n_types):
+            if allowed[i, k]:
+                out[g, k] = min(out[g, k], duration[i, k] * factor[i])
+    return out

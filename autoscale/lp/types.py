@@ -53,18 +53,47 @@ def bound_types(problem: Problem, tolerance: float) -> BoundTypes:
     Where that is so but for a factor of at most ``1 + tolerance`` on price times duration, ``j``
     is made cheaper and faster by just that factor, which keeps the bound valid.
     """
-    catalog, duration = problem.catalog, problem.duration_s
-    price = catalog.price_per_s
+    kept, cheaper, faster = _undominated(problem, tolerance)
+    index = np.array(sorted(kept), dtype=np.int64)
+    by_price = np.array([cheaper[int(k)] for k in index])
+    by_time = np.array([faster[int(k)] for k in index])
+    duration = problem.duration_s
+    if index.size < len(problem.catalog) or (by_time > 1).any():
+        duration = duration[:, index] / by_time
+    return BoundTypes(index, problem.catalog.price_per_s[index] / by_price, duration)
+
+
+def undominated(problem: Problem) -> IntArray:
+    """Return the types without which no plan's cost can be matched, ascending.
+
+    Any plan can be replaced, at no more cost and no later, by one on these types alone: they are
+    what :func:`bound_types` keeps at tolerance 0.
+    """
+    return np.array(sorted(_undominated(problem, 0.0)[0]), dtype=np.int64)
+
+
+def reduced(problem: Problem) -> tuple[Problem, IntArray]:
+    """Return the problem on :func:`undominated` types alone, and their catalogue indices."""
+    index = undominated(problem)
+    return problem.with_types(index), index
+
+
+def _undominated(
+    problem: Problem, tolerance: float
+) -> tuple[list[int], dict[int, float], dict[int, float]]:
+    """Return the types kept, and the factors by which each is made cheaper and faster."""
+    catalog, tasks = problem.catalog, representatives(problem)
+    duration = problem.durations_of(tasks)
     usable = np.flatnonzero(np.isfinite(duration).any(axis=0))
     # Cheap per vCPU and small first: these absorb the others.
-    speed = _typical_speed(problem)
+    speed = _typical_speed(problem, duration)
     order = usable[np.lexsort((usable, catalog.vcpus[usable], _per_work(problem, speed)[usable]))]
     kept: list[int] = []
     cheaper: dict[int, float] = {}
     faster: dict[int, float] = {}
     for k in order:
         for j in kept:
-            factors = _factors(problem, int(j), int(k))
+            factors = _factors(problem, tasks, duration, int(j), int(k))
             if factors is None:
                 continue
             price_factor = max(cheaper[j], factors[0])
@@ -75,18 +104,53 @@ def bound_types(problem: Problem, tolerance: float) -> BoundTypes:
         else:
             kept.append(int(k))
             cheaper[int(k)] = faster[int(k)] = 1.0
-    index = np.array(sorted(kept), dtype=np.int64)
-    by_price = np.array([cheaper[int(k)] for k in index])
-    by_time = np.array([faster[int(k)] for k in index])
-    return BoundTypes(index, price[index] / by_price, duration[:, index] / by_time)
+    return kept, cheaper, faster
 
 
-def _typical_speed(problem: Problem) -> FloatArray:
-    """Return each type's speed on the workflow as a whole, relative to the fastest there."""
-    duration = problem.duration_s
-    count = np.bincount(problem.task_class, minlength=len(duration))
-    total = count @ np.where(np.isfinite(duration), duration, 0.0)
+def representatives(problem: Problem) -> IntArray:
+    """Return tasks on which one type dominates another exactly when it does so on all tasks.
+
+    A task's durations are ``runtime * a_k + bytes per vCPU * b_k``: linear in two figures, so of
+    the tasks that fit the same types those with the least and the largest ratio of the two are
+    enough to compare speeds, and those that hold most of something to compare sizes.
+    """
+    member: IntArray = problem.class_member
+    if problem.durations_s is not None:
+        return member
+    w, catalog = problem.workflow, problem.catalog
+    needs = (w.vcpus[member], w.memory_bytes[member], w.gpus[member])
+    has: Any = (catalog.vcpus, catalog.memory_bytes, catalog.gpus)
+    # Tasks between the same two sizes on offer fit the same types.
+    sizes = [np.unique(sizes) for sizes in has]
+    rank = [
+        np.searchsorted(size, np.asarray(need)) for size, need in zip(sizes, needs, strict=True)
+    ]
+    key = (rank[0] * (sizes[1].size + 1) + rank[1]) * (sizes[2].size + 1) + rank[2]
+    moved, runtime = problem.moved_per_vcpu[member], w.runtime_s[member]
+    # A task of no duration says nothing about speeds.
+    slope = np.where(moved + runtime > 0, np.arctan2(moved, runtime), np.nan)
+    order = np.argsort(key, kind="stable")
+    parts = np.split(order, np.flatnonzero(np.diff(key[order])) + 1)
+    chosen = []
+    for part in parts:
+        chosen += [part[np.argmax(need[part])] for need in needs]
+        if not np.isnan(slope[part]).all():
+            chosen += [part[np.nanargmin(slope[part])], part[np.nanargmax(slope[part])]]
+    found: IntArray = member[np.unique(chosen)]
+    return found
+
+
+def _typical_speed(problem: Problem, duration: FloatArray) -> FloatArray:
+    """Return each type's speed on the workflow as a whole, relative to the fastest there.
+
+    ``duration`` holds those of some tasks, which show where everything fits.
+    """
     usable = np.isfinite(duration).all(axis=0)
+    if problem.durations_s is not None:
+        total = np.where(usable, duration, 0.0).sum(axis=0)
+    else:
+        total = problem.workflow.runtime_s.sum() / problem.speed
+        total += problem.moved_per_vcpu.sum() * problem.seconds_per_byte
     speed: FloatArray = np.where(
         usable, total[usable].min(initial=1.0) / np.maximum(total, 1e-9), 1
     )
@@ -98,11 +162,13 @@ def _per_work(problem: Problem, speed: FloatArray) -> FloatArray:
     return out
 
 
-def _factors(problem: Problem, j: int, k: int) -> tuple[float, float] | None:
+def _factors(
+    problem: Problem, tasks: IntArray, duration: FloatArray, j: int, k: int
+) -> tuple[float, float] | None:
     """Return the factors on price and time that ``j`` lacks to replace ``k``; None if it cannot."""
-    catalog, w, member = problem.catalog, problem.workflow, problem.class_member
-    fits_k = np.isfinite(problem.duration_s[:, k])
-    own, other = problem.duration_s[fits_k, j], problem.duration_s[fits_k, k]
+    catalog, w = problem.catalog, problem.workflow
+    fits_k = np.isfinite(duration[:, k])
+    own, other = duration[fits_k, j], duration[fits_k, k]
     if not np.isfinite(own).all():
         return None
     late = float(np.max(own / np.maximum(other, 1e-12), initial=1.0, where=own > 0))
@@ -114,7 +180,7 @@ def _factors(problem: Problem, j: int, k: int) -> tuple[float, float] | None:
     ):
         copies = 1
     else:
-        ours = member[fits_k]
+        ours = tasks[fits_k]
         single = (w.vcpus[ours] == 1).all()
         memory = (w.memory_bytes[ours] <= catalog.memory_bytes[j] / catalog.vcpus[j]).all()
         gpus = (w.gpus[ours] <= catalog.gpus[j] // catalog.vcpus[j]).all()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.lp.work import FORGIVEN
+from autoscale.model.arrays import number_rows
 
 if TYPE_CHECKING:
     from autoscale.lp.types import BoundTypes
@@ -137,54 +138,61 @@ def group_tasks(
     alone[singles] = np.arange(1, singles.size + 1)
     first = np.searchsorted(edges, windows.earliest_start_s + 1e-9, side="right") - 1
     last = np.searchsorted(edges, windows.latest_end_s - 1e-9, side="left")
-    of_task: Any = np.zeros(len(problem.workflow), dtype=np.int64)
     for step, shift in ((1.1, 0), (1.25, 0), (1.5, 0), (1.5, 1), (2.0, 2), (4.0, 3), (1e9, 4)):
         logs = np.round(np.log(np.maximum(keys[0], 1e-6)) / np.log(step)).astype(np.int64)
         ratio = np.round(np.log(np.maximum(keys[1], 1e-6)) / np.log(step)).astype(np.int64)
-        table = np.column_stack([first >> shift, last >> shift, logs, ratio, *keys[2:], alone])
-        _, of_task = np.unique(table, axis=0, return_inverse=True)
-        if of_task.max(initial=0) < max_groups:
+        columns = [first >> shift, last >> shift, logs, ratio, *keys[2:], alone]
+        of_task, member = number_rows(columns)
+        if member.size <= max_groups:
             break
-    return _gather(problem, of_task.ravel(), windows, duration, allowed)
+    # By their keys, so that the order of the tasks does not show in the model.
+    rank = np.argsort(np.lexsort([column[member] for column in reversed(columns)]))
+    return _gather(problem, rank[of_task], windows, duration, allowed)
 
 
 def _static_keys(problem: Problem, duration: FloatArray, allowed: Any) -> list[Any]:
     w = problem.workflow
     fastest = np.where(allowed, duration, np.inf).min(axis=1)
     slowest = np.where(np.isfinite(duration), duration, 0.0).max(axis=1)
-    _, mask = np.unique(allowed, axis=0, return_inverse=True)
-    needs = np.column_stack([w.vcpus, w.memory_bytes // 2**28, w.gpus])
-    _, need = np.unique(needs, axis=0, return_inverse=True)
-    return [fastest, slowest / np.maximum(fastest, 1e-9), mask.ravel(), need.ravel()]
+    packed = np.packbits(allowed, axis=1)
+    masks = _sorted_numbers([packed[:, j] for j in range(packed.shape[1])])
+    needs = _sorted_numbers([w.vcpus, w.memory_bytes // 2**28, w.gpus])
+    return [fastest, slowest / np.maximum(fastest, 1e-9), masks, needs]
+
+
+def _sorted_numbers(columns: list[Any]) -> IntArray:
+    """Return the number of each row by the rows' order: ``numpy.unique`` in linear time."""
+    number, member = number_rows(columns)
+    rank = np.argsort(np.lexsort([column[member] for column in reversed(columns)]))
+    out: IntArray = rank[number]
+    return out
 
 
 def _gather(
     problem: Problem, of_task: IntArray, windows: Windows, duration: FloatArray, allowed: Any
 ) -> Groups:
+    from autoscale.lp import kernels
+
     w, n_groups = problem.workflow, int(of_task.max()) + 1
-    n_types = duration.shape[1]
     start = np.full(n_groups, np.inf)
     end = np.zeros(n_groups)
     vcpus = np.full(n_groups, np.iinfo(np.int64).max)
     np.minimum.at(start, of_task, windows.earliest_start_s)
     np.maximum.at(end, of_task, windows.latest_end_s)
     np.minimum.at(vcpus, of_task, w.vcpus)
-    shortest = np.full((n_groups, n_types), np.inf)
-    np.minimum.at(shortest, of_task, np.where(allowed, duration, np.inf))
     # Work is measured on each task's own shortest duration; a share of the group's work done on a
     # type takes at least that share of (work x least ratio), whichever tasks it consists of.
     base = np.maximum(np.where(allowed, duration, np.inf).min(axis=1), 1e-9)
+    work = base * w.vcpus
     count = np.bincount(of_task, minlength=n_groups)
     largest = np.zeros(n_groups)
-    np.maximum.at(largest, of_task, base * w.vcpus)
-    resource: list[FloatArray] = []
-    for need in (w.vcpus, w.memory_bytes, w.gpus):
-        work = base * w.vcpus
-        total = np.bincount(of_task, weights=work, minlength=n_groups)
-        ratio = np.full((n_groups, n_types), np.inf)
-        each = np.where(allowed, duration, 0.0) * (need / work)[:, None]
-        np.minimum.at(ratio, of_task, np.where(allowed, each, np.inf))
-        resource.append((ratio * total[:, None]).astype(np.float64))
+    np.maximum.at(largest, of_task, work)
+    shortest = kernels.least_by_group(of_task, n_groups, duration, allowed, np.ones(len(w)))
+    total = np.bincount(of_task, weights=work, minlength=n_groups)
+    resource: list[FloatArray] = [
+        kernels.least_by_group(of_task, n_groups, duration, allowed, need / work) * total[:, None]
+        for need in (w.vcpus, w.memory_bytes, w.gpus)
+    ]
     return Groups(
         of_task=of_task,
         count=count,
@@ -195,6 +203,5 @@ def _gather(
         memory_s=resource[1],
         gpu_s=resource[2],
         shortest_s=shortest,
-        evenness=np.bincount(of_task, weights=base * w.vcpus, minlength=n_groups)
-        / (count * largest),
+        evenness=total / (count * largest),
     )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 FloatArray: TypeAlias = NDArray[np.float64]
 IntArray: TypeAlias = NDArray[np.int64]
@@ -58,3 +58,23 @@ def distinct(values: IntArray) -> IntArray:
     first = np.ones(ordered.size, dtype=np.bool_)
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
     return ordered[first]
+
+
+def number_rows(columns: Sequence[Any]) -> tuple[Int32Array, IntArray]:
+    """Return the number of each row, and the first row of each number.
+
+    Rows are numbered by first appearance; two rows are alike when every column has the same bits.
+
+    Parameters
+    ----------
+    columns
+        Equal-length numeric arrays, at most 64 bits an entry.
+    """
+    from autoscale.model import kernels
+
+    rows = np.empty((len(columns[0]), len(columns)), dtype=np.int64)
+    for j, column in enumerate(columns):
+        column = np.asarray(column)
+        rows[:, j] = column.view(np.int64) if column.dtype == np.float64 else column
+    number, first = kernels.number_rows(rows)
+    return number, first

@@ -75,3 +75,66 @@ def group_sums(ptr, members, values):
         for e in range(ptr[i], ptr[i + 1]):
             out[i] += values[members[e]]
     return out
+
+
+@numba.njit(cache=True)
+def number_rows(rows):
+    """Return the number of each row, equal rows alike, and the first row of each number.
+
+    ``rows`` holds bit patterns, int64, shape (rows, columns); numbers follow first appearance. An
+    open-addressing hash table: linear in the rows, where sorting millions takes seconds.
+    """
+    n, width = rows.shape
+    size = 16
+    while size < 2 * n:
+        size *= 2
+    table = np.full(size, -1, dtype=np.int32)
+    number = np.empty(n, dtype=np.int32)
+    first = np.empty(n, dtype=np.int64)
+    count = 0
+    mask = np.uint64(size - 1)
+    for i in range(n):
+        h = np.uint64(1469598103934665603)
+        for j in range(width):
+            h = (h ^ np.uint64(rows[i, j])) * np.uint64(0x9E3779B97F4A7C15)
+            h ^= h >> np.uint64(29)
+        at = np.int64(h & mask)
+        while True:
+            known = table[at]
+            if known < 0:
+                table[at] = count
+                first[count] = i
+                number[i] = count
+                count += 1
+                break
+            like = first[known]
+            equal = True
+            for j in range(width):
+                if rows[i, j] != rows[like, j]:
+                    equal = False
+                    break
+            if equal:
+                number[i] = known
+                break
+            at = np.int64((at + 1) % size)
+    return number, first[:count].copy()
+
+
+@numba.njit(cache=True)
+def shortest(runtime, moved, vcpus, memory, gpus, has_vcpus, has_memory, has_gpus, speed, per_byte):
+    """Return each task's least duration over the types that it fits.
+
+    ``moved`` is bytes per vCPU held, ``per_byte`` seconds per such byte on each type.
+    """
+    n = runtime.size
+    out = np.full(n, np.inf)
+    for i in range(n):
+        best = np.inf
+        for k in range(speed.size):
+            d = runtime[i] / speed[k] + moved[i] * per_byte[k]
+            if d < best and (
+                vcpus[i] <= has_vcpus[k] and memory[i] <= has_memory[k] and gpus[i] <= has_gpus[k]
+            ):
+                best = d
+        out[i] = best
+    return out

@@ -12,12 +12,18 @@ import numpy as np
 
 from autoscale.errors import InputError
 from autoscale.model import graph
-from autoscale.model.arrays import FloatArray, Int32Array, frozen
+from autoscale.model.arrays import FloatArray, Int32Array, IntArray, frozen, number_rows
 from autoscale.model.billing import Billing
 
 if TYPE_CHECKING:
     from autoscale.model.catalog import Catalog
     from autoscale.model.workflow import Workflow
+
+BLOCK = 1 << 15
+"""Classes whose durations on every type are looked at together, where all would take too much."""
+
+TASKS = frozenset({"_classes", "_moved_bytes", "moved_per_vcpu"})
+"""Cached parts that depend on the workflow alone."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -75,9 +81,7 @@ class Problem:
             raise InputError(
                 f"durations: expected shape (tasks, types) = {shape}, got {self.durations_s.shape}"
             )
-        unfit = ~np.isfinite(self.duration_s).any(axis=1)
-        if unfit.any():
-            raise InputError(self._unfit_message(int(np.argmax(unfit))))
+        self._refuse_unfit()
 
     def replace(self, **changes: Any) -> Problem:
         """Return a copy with some parts changed."""
@@ -90,6 +94,17 @@ class Problem:
         _check_goal(other.deadline_s, other.budget_usd)
         return other
 
+    def with_types(self, index: IntArray) -> Problem:
+        """Return the same problem with some of the catalogue's types, in the order given."""
+        catalog = replace(self.catalog, types=tuple(self.catalog.types[int(k)] for k in index))
+        given = self.durations_s
+        fewer = replace(
+            self, catalog=catalog, durations_s=None if given is None else given[:, index]
+        )
+        classes = {name: value for name, value in vars(self).items() if name in TASKS}
+        vars(fewer).update(classes)
+        return fewer
+
     @cached_property
     def _classes(self) -> tuple[Int32Array, Any]:
         """Class of each task, and one member task of each class."""
@@ -97,16 +112,14 @@ class Problem:
             everyone = np.arange(len(self.workflow))
             return frozen(everyone, np.int32), everyone
         w = self.workflow
-        rows = np.stack(
-            [w.runtime_s, self._moved_bytes, w.vcpus, w.memory_bytes, w.gpus], axis=1
-        ).astype(np.float64)
-        keys = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.itemsize * 5))).ravel()
-        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        # Number classes by their first member, so that the numbering follows the tasks' order.
-        by_first = np.argsort(first, kind="stable")
-        rank = np.empty_like(by_first)
-        rank[by_first] = np.arange(by_first.size)
-        return frozen(rank[inverse], np.int32), first[by_first]
+        columns = (w.runtime_s, self._moved_bytes, w.vcpus, w.memory_bytes, w.gpus)
+        number, first = number_rows(columns)
+        return frozen(number, np.int32), first
+
+    @cached_property
+    def moved_per_vcpu(self) -> FloatArray:
+        """Bytes that each task moves per vCPU it holds, shape (tasks,); 0 without transfers."""
+        return self._moved_bytes / self.workflow.vcpus
 
     @cached_property
     def _moved_bytes(self) -> FloatArray:
@@ -131,31 +144,66 @@ class Problem:
         ``in_bytes / b + runtime / speed + out_bytes / b`` with the fair share of the link
         ``b = min(network, storage bandwidth) * vcpus / V``.
         """
+        return frozen(self.durations_of(self.class_member), np.float64)
+
+    def durations_of(self, tasks: Any) -> FloatArray:
+        """Return how long some tasks hold each type, shape (given tasks, types); inf where unfit.
+
+        For looking at a large workflow piece by piece: with hundreds of types, the durations of a
+        million tasks take gigabytes.
+        """
+        fits = self.fits_of(tasks)
         if self.durations_s is not None:
-            return frozen(np.where(self.fits, self.durations_s, np.inf), np.float64)
-        w, member = self.workflow, self.class_member
-        speed = np.array([t.speed for t in self.catalog])
+            return np.where(fits, self.durations_s[tasks], np.inf)
+        w = self.workflow
+        out: FloatArray = w.runtime_s[tasks, None] / self.speed
+        out += self.moved_per_vcpu[tasks, None] * self.seconds_per_byte
+        out[~fits] = np.inf
+        return out
+
+    def fits_of(self, tasks: Any) -> Any:
+        """Return whether some tasks fit each type, boolean, shape (given tasks, types)."""
+        w, types = self.workflow, self.catalog
+        return (
+            (w.vcpus[tasks, None] <= types.vcpus)
+            & (w.memory_bytes[tasks, None] <= types.memory_bytes)
+            & (w.gpus[tasks, None] <= types.gpus)
+        )
+
+    @cached_property
+    def speed(self) -> FloatArray:
+        """Speed of a core of each type, shape (types,)."""
+        return np.array([t.speed for t in self.catalog], dtype=np.float64)
+
+    @cached_property
+    def seconds_per_byte(self) -> FloatArray:
+        """Seconds a byte per vCPU held: the reciprocal of a vCPU's share of the link."""
         link = np.array([t.bandwidth_bytes_per_s for t in self.catalog])
-        seconds_per_byte = self.catalog.vcpus / np.minimum(link, self.storage_bandwidth)
-        moved = (self._moved_bytes / w.vcpus)[member]
-        out = w.runtime_s[member, None] / speed + moved[:, None] * seconds_per_byte
-        out[~self.fits] = np.inf
-        return frozen(out, np.float64)
+        out: FloatArray = self.catalog.vcpus / np.minimum(link, self.storage_bandwidth)
+        return out
 
     @cached_property
     def fits(self) -> Any:
         """Whether a class's task fits a type, boolean, shape (classes, types)."""
-        w, member, types = self.workflow, self.class_member, self.catalog
-        return (
-            (w.vcpus[member, None] <= types.vcpus)
-            & (w.memory_bytes[member, None] <= types.memory_bytes)
-            & (w.gpus[member, None] <= types.gpus)
-        )
+        return self.fits_of(self.class_member)
 
     @cached_property
     def fastest_s(self) -> FloatArray:
         """Each task's duration on the type where it is shortest, shape (tasks,)."""
-        out: FloatArray = self.duration_s.min(axis=1)[self.task_class]
+        if self.durations_s is not None:
+            from_table: FloatArray = self.duration_s.min(axis=1)[self.task_class]
+            return from_table
+        from autoscale.model import kernels
+
+        w, types = self.workflow, self.catalog
+        out: FloatArray = kernels.shortest(
+            w.runtime_s,
+            self.moved_per_vcpu,
+            *(w.vcpus, w.memory_bytes, w.gpus),
+            *(types.vcpus, types.memory_bytes, types.gpus),
+            self.speed,
+            self.seconds_per_byte,
+        )
         return out
 
     @cached_property
@@ -165,12 +213,34 @@ class Problem:
 
     def durations_on(self, type_index: Any) -> FloatArray:
         """Return each task's duration on one type (or on its own type, given an array)."""
-        out: FloatArray = self.duration_s[self.task_class, type_index]
+        if self.durations_s is not None:
+            out: FloatArray = self.duration_s[self.task_class, type_index]
+            return out
+        w, types, kind = self.workflow, self.catalog, np.asarray(type_index)
+        out = w.runtime_s / self.speed[kind]
+        out += self.moved_per_vcpu * self.seconds_per_byte[kind]
+        fits = w.vcpus <= types.vcpus[kind]
+        fits &= w.memory_bytes <= types.memory_bytes[kind]
+        fits &= w.gpus <= types.gpus[kind]
+        out[~fits] = np.inf
         return out
 
-    def _unfit_message(self, class_index: int) -> str:
+    def _refuse_unfit(self) -> None:
+        if self.durations_s is not None:
+            fitting = np.isfinite(self.duration_s).any(axis=1)
+            first = self.class_member
+        else:
+            w = self.workflow
+            # Few tasks differ in what they hold, however many differ in how long.
+            _, first = number_rows((w.vcpus, w.memory_bytes, w.gpus))
+            blocks = (first[low : low + BLOCK] for low in range(0, len(first), BLOCK))
+            fitting = np.concatenate([self.fits_of(block).any(axis=1) for block in blocks])
+        if not fitting.all():
+            raise InputError(self._unfit_message(int(first[np.argmin(fitting)])))
+
+    def _unfit_message(self, index: int) -> str:
         w = self.workflow
-        task = w.task(int(self.class_member[class_index]))
+        task = w.task(index)
         most = {
             "vCPUs": self.catalog.vcpus.max(),
             "GiB of memory": self.catalog.memory_bytes.max() / 2**30,

@@ -16,14 +16,14 @@ import logging
 import math
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoscale.errors import LimitError, SolverError
-from autoscale.lp.bound import BoundSettings, CostBound, settings_for
+from autoscale.lp.bound import CostBound, settings_for
 from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.optimize.refusals import enough_money
 from autoscale.optimize.short import short_plan
@@ -135,8 +135,8 @@ def plan_within_budget(
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             job = pool.submit(_quicker_plans, state, seed, time_limit_s, limit)
-            _raise_bound(state, first, settings_for(problem, quick=True), limit)
-            _raise_bound(state, first, BoundSettings(nodes=NODES), limit)
+            _raise_bound(state, first, limit, quick=True)
+            _raise_bound(state, first, limit, quick=False)
             job.result()
         except KeyboardInterrupt:
             logger.warning("interrupted: the best plan so far is kept")
@@ -206,39 +206,42 @@ def _attempt(
     )
 
 
-def _raise_bound(state: _State, first: Plan, settings: BoundSettings, limit: float) -> None:
+def _raise_bound(state: _State, first: Plan, limit: float, *, quick: bool) -> None:
     """Look for the loosest deadline whose bound on cost exceeds the budget.
 
     Steps double while deadlines are ruled out, and shrink when one is not.
     """
     used = np.unique(first.lease_type)
-    again = state.bound_s > state.problem.least_makespan_s
-    if not again and not _rules_out(state, state.bound_s, used, settings, limit):
+    if quick and not _rules_out(state, state.bound_s, used, limit, quick=quick):
         return
-    step = STEPS[again]
+    step = STEPS[not quick]
     for _ in range(BOUND_STEPS):
         if state.done() or step < CLOSE or time.perf_counter() > limit:
             break
         deadline = state.bound_s * (1 + step)
         # What the best plan meets cannot be ruled out.
         met = deadline >= state.plan.makespan_s
-        ruled_out = not met and _rules_out(state, deadline, used, settings, limit)
+        ruled_out = not met and _rules_out(state, deadline, used, limit, quick=quick)
         step = 2 * step if ruled_out else step / 4
 
 
 def _rules_out(
-    state: _State, deadline_s: float, used: Int32Array, settings: BoundSettings, limit: float
+    state: _State, deadline_s: float, used: Int32Array, limit: float, *, quick: bool
 ) -> bool:
     """Return whether no plan that ends by the deadline is within the budget; note it if so."""
     problem = state.problem.replace(deadline_s=deadline_s)
     too_dear = (problem.budget_usd or 0.0) + COST_TOL_USD
     search = CostBound(
-        problem, settings=settings, used_types=used.astype(np.int64), clock_limit_s=limit
+        problem,
+        settings=replace(settings_for(problem, quick=quick), nodes=NODES),
+        used_types=used.astype(np.int64),
+        clock_limit_s=limit,
+        cost_usd=too_dear * (1 + 1e-4),  # only plans below this are of interest
     )
     try:
         bound = search.root()
-        if bound.usd <= too_dear and settings.nodes > 1:
-            bound = search.branch(lambda: too_dear * (1 + 1e-9), lambda usd: None)
+        if bound.usd <= too_dear and not quick:
+            bound = search.branch(lambda: too_dear * (1 + 1e-4), lambda usd: None)
     except SolverError as error:
         logger.warning("the bound's solver failed, a simpler bound is kept: %s", error)
         return False

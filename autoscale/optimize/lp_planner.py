@@ -10,16 +10,17 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InputError, SolverError
+from autoscale.errors import InputError
 from autoscale.lp.bound import CostBound
-from autoscale.lp.work import SAFETY, work_bound_usd
+from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.improve import improve
+from autoscale.optimize.incumbent import Incumbent, guarded
+from autoscale.optimize.large import plan_large
 from autoscale.optimize.portfolio import (
     Offer,
     Start,
@@ -30,12 +31,11 @@ from autoscale.optimize.portfolio import (
     varied,
 )
 from autoscale.schedulers import get_scheduler
-from autoscale.schedulers.list_scheduler import Setting, lateness_s
+from autoscale.schedulers.list_scheduler import LARGE_TASKS, Setting, lateness_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscale.lp.bound import Bound
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
@@ -43,36 +43,6 @@ logger = logging.getLogger(__name__)
 
 STARTS = 4
 """Quick plans that are improved."""
-
-
-@dataclass(slots=True)
-class _Incumbent:
-    """What is known so far: the best plan and the best bound."""
-
-    plan: Plan
-    bound_usd: float
-    gap: float
-    tell: Callable[[float, float], None]
-
-    def offer(self, plan: Plan) -> bool:
-        """Take a plan if it is better; return whether the wanted gap is reached."""
-        if plan.cost_usd < self.plan.cost_usd * (1 - 1e-9):
-            self.plan = plan
-            self.tell(plan.cost_usd, self.bound_usd)
-        return self.reached()
-
-    def raise_bound(self, usd: float) -> None:
-        """Take a bound if it is better."""
-        if usd > self.plan.cost_usd * (1 + 1e-7):
-            # No bound can exceed the cost of a checked plan: this one is an error, not news.
-            logger.error("a bound of %r USD exceeds a plan's %r: dropped", usd, self.plan.cost_usd)
-        elif usd > self.bound_usd:
-            self.bound_usd = usd
-            self.tell(self.plan.cost_usd, usd)
-
-    def reached(self) -> bool:
-        """Return whether the gap is at most the wanted one."""
-        return self.plan.cost_usd * SAFETY <= self.bound_usd * (1 + self.gap)
 
 
 def plan_lp(
@@ -99,8 +69,10 @@ def plan_lp(
         Called with cost and bound whenever either gets better.
     """
     limit = time.perf_counter() + time_limit_s
+    if len(problem.workflow) > LARGE_TASKS:
+        return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
     starts = _starts(problem, time_limit_s, limit)
-    state = _Incumbent(
+    state = Incumbent(
         starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
     )
     state.tell(state.plan.cost_usd, state.bound_usd)
@@ -110,7 +82,7 @@ def plan_lp(
         try:
             sharing = pool.submit(_share_slack, starts, seed, 0.15 * time_limit_s, limit)
             search = _search(problem, starts, limit)
-            root = _guarded(search.root) if search else None
+            root = guarded(search.root) if search else None
             starts = distinct([*starts, *sharing.result()])
             if root is not None:
                 state.raise_bound(root.usd)
@@ -123,7 +95,7 @@ def plan_lp(
             effort_s = 0.6 * time_limit_s
             job = pool.submit(_improve_all, plans, state, seed, effort_s, limit, cancelled)
             if search is not None and root is not None:
-                bound = _guarded(
+                bound = guarded(
                     lambda: search.branch(lambda: state.plan.cost_usd, state.raise_bound)
                 )
                 method = bound.method if bound is not None else method
@@ -155,15 +127,6 @@ def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | 
     return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=cost_usd)
 
 
-def _guarded(run: Callable[[], Bound]) -> Bound | None:
-    """Return the bound, or None when its solver fails: a simpler bound is kept then."""
-    try:
-        return run()
-    except (SolverError, ArithmeticError, ValueError, RuntimeError) as error:
-        logger.warning("the bound's solver failed, a simpler bound is kept: %s", error)
-        return None
-
-
 def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
     """Return quick plans of every simple scheduler, cheapest first."""
     starts = quick_starts(problem, effort_s=0.15 * time_limit_s, clock_limit_s=limit)
@@ -180,7 +143,7 @@ def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
 
 def _improve_all(
     plans: list[Plan],
-    state: _Incumbent,
+    state: Incumbent,
     seed: int,
     effort_s: float,
     limit: float,

@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoscale.errors import InputError, SolverError
-from autoscale.lp.bound import BoundSettings, CostBound, settings_for
+from autoscale.lp.bound import CostBound, settings_for
 from autoscale.lp.work import work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.optimize.improve import improve
@@ -49,8 +49,9 @@ FIRST_EXCESS = 0.03
 END_ATTEMPTS = 8
 """Deadlines tried for the end of the front."""
 
-EFFORT_END, EFFORT_FIRST, EFFORT_BETTER, EFFORT_LAST = 0.06, 0.2, 0.2, 0.12
-"""Parts of the time limit as effort: for the front's end, first plans, and two improvements."""
+EFFORT_END, EFFORT_FIRST, EFFORT_BETTER, EFFORT_LAST = 0.06, (0.03, 0.17), 0.2, 0.12
+"""Parts of the time limit as effort: for the front's end, first plans (little, then more), and two
+improvements."""
 
 NODES = 12
 """Linear programs of one point's bound at most."""
@@ -192,21 +193,21 @@ def _points(problem: Problem, end_s: float, points: int) -> list[_Point]:
 
 def _first_plans(row: _Row) -> None:
     """Make a plan for every deadline, the tightest first; a looser one can do what it can."""
-    effort = EFFORT_FIRST * row.time_limit_s / len(row.points)
-    before: Plan | None = None
-    for number, point in enumerate(row.points):
-        point.offer(before)
-        if not row.over() or point.plan is None:
-            point.offer(
-                short_plan(
-                    point.problem,
-                    seed=row.seed + number,
-                    effort_s=effort,
-                    clock_limit_s=row.limit,
-                    enough=lambda plan: row.cancelled.is_set(),
+    for part in EFFORT_FIRST:  # little for everyone first, in case the time runs out
+        before: Plan | None = None
+        for number, point in enumerate(row.points):
+            point.offer(before)
+            if not row.over() or point.plan is None:
+                point.offer(
+                    short_plan(
+                        point.problem,
+                        seed=row.seed + number,
+                        effort_s=part * row.time_limit_s / len(row.points),
+                        clock_limit_s=row.limit,
+                        enough=lambda plan: row.cancelled.is_set(),
+                    )
                 )
-            )
-        before = point.plan
+            before = point.plan
     _better_plans(row, EFFORT_BETTER, guided=False)
 
 
@@ -243,7 +244,7 @@ def _quick_bounds(row: _Row) -> None:
     for point in reversed(row.points):
         if row.over():
             break
-        _bound(row, point, settings_for(point.problem, quick=True))
+        _bound(row, point, quick=True)
         row.tell(
             f"{format_duration(point.problem.deadline_s or 0.0)} costs at least "
             f"{format_money(point.bound_usd)}"
@@ -258,16 +259,23 @@ def _better_bounds(row: _Row) -> None:
         if row.over():
             break
         if row.points[number].gap() > 1e-6:
-            _bound(row, row.points[number], BoundSettings(nodes=NODES))
+            _bound(row, row.points[number], quick=False)
             _carry(row)
 
 
-def _bound(row: _Row, point: _Point, settings: BoundSettings) -> None:
-    used = None if point.plan is None else np.unique(point.plan.lease_type).astype(np.int64)
-    search = CostBound(point.problem, settings=settings, used_types=used, clock_limit_s=row.limit)
+def _bound(row: _Row, point: _Point, *, quick: bool) -> None:
+    plan = point.plan
+    used = None if plan is None else np.unique(plan.lease_type).astype(np.int64)
+    search = CostBound(
+        point.problem,
+        settings=replace(settings_for(point.problem, quick=quick), nodes=NODES),
+        used_types=used,
+        clock_limit_s=row.limit,
+        cost_usd=None if plan is None else plan.cost_usd,
+    )
     try:
         found = search.root()
-        if settings.nodes > 1:
+        if not quick:
             found = search.branch(
                 lambda: point.plan.cost_usd if point.plan is not None else np.inf,
                 lambda usd: None,

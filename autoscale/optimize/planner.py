@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InfeasibleError, InputError, LimitError
+from autoscale.lp.types import reduced
 from autoscale.lp.work import SAFETY, work_bound_usd
+from autoscale.model.arrays import frozen
 from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.lp_planner import plan_lp
@@ -23,6 +25,7 @@ from autoscale.units import COST_TOL_USD, format_duration, format_money
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscale.model.arrays import Int32Array
     from autoscale.model.problem import Problem
 
 PLANNERS = {
@@ -30,6 +33,9 @@ PLANNERS = {
     **SCHEDULERS,
 }
 """Name and one-line description of every planner."""
+
+LARGE_TABLE = 1_000_000
+"""Durations (classes of tasks times types) beyond which dominated types are left out at once."""
 
 BISECTIONS = 24
 """Deadlines tried for the least makespan within a budget."""
@@ -73,6 +79,7 @@ def solve(
     """
     began = time.perf_counter()
     require_planner(planner)
+    whole, problem, offered = problem, *_without_dominated(problem)
     refuse_early(problem)
     ask = _Ask(planner, seed, time_limit_s, gap, on_progress or (lambda line: None))
     quickest = problem.budget_usd is not None and problem.deadline_s is None
@@ -84,7 +91,12 @@ def solve(
         solver="HiGHS" if planner == "lp" else "",
         planning_seconds=round(elapsed, 3),
     )
-    plan = plan.replace(problem=problem, certificate=certificate, provenance=provenance)
+    plan = plan.replace(
+        problem=whole,
+        lease_type=offered[plan.lease_type],
+        certificate=certificate,
+        provenance=provenance,
+    )
     _refuse_missed(plan)
     return plan
 
@@ -98,6 +110,15 @@ class _Ask:
     time_limit_s: float
     gap: float
     tell: Callable[[str], None]
+
+
+def _without_dominated(problem: Problem) -> tuple[Problem, Int32Array]:
+    """Return a large problem on fewer types, and the catalogue index of each type."""
+    everything = np.arange(len(problem.catalog), dtype=np.int32)
+    if len(problem.class_member) * len(problem.catalog) <= LARGE_TABLE:
+        return problem, everything
+    fewer, index = reduced(problem)
+    return fewer, frozen(index, np.int32)
 
 
 def require_planner(name: str) -> None:

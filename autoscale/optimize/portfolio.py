@@ -268,29 +268,40 @@ def guided_starts(
     models
         What the list scheduler is told, and what it chooses from.
     """
-    from autoscale.optimize import kernels
-
-    fleet, x = bound.best.fleet, bound.best.x
-    if fleet is None or x is None:
-        return []
-    w, groups = problem.workflow, fleet.groups
-    done = np.zeros((len(groups), fleet.edges.size - 1))
-    np.add.at(done, (fleet.group, fleet.bucket), x[fleet.x])
     starts = []
     for part in (0.999, 0.9, 0.6):
-        last = np.argmax(np.cumsum(done, axis=1) >= part * done.sum(axis=1, keepdims=True), axis=1)
-        finished = fleet.edges[last + 1][groups.of_task]
         for setting, offer in models:
-            target = kernels.consistent_targets(
-                w.parent_ptr,
-                w.parents,
-                w.child_ptr,
-                w.children,
-                offer.problem.fastest_s,
-                np.minimum(finished, bound.windows.latest_end_s),
-            )
-            plan = list_plan(offer.problem, problem.boot_s + target, setting)
+            target = guided_target_s(offer.problem, bound, part)
+            if target is None:
+                return []
+            plan = list_plan(offer.problem, target, setting)
             if lateness_s(plan) == 0.0:
                 lifted = offer.lift(tighten(plan), problem)
                 starts.append(Start(lifted, setting, None, offer))
     return starts
+
+
+def guided_target_s(problem: Problem, bound: Bound, part: float) -> FloatArray | None:
+    """Return when each task should end so that this part of its work is done as in the relaxation.
+
+    None where the bound has no relaxation to read.
+    """
+    from autoscale.optimize import kernels
+
+    fleet, x = bound.best.fleet, bound.best.x
+    if fleet is None or x is None:
+        return None
+    w, groups = problem.workflow, fleet.groups
+    done = np.zeros((len(groups), fleet.edges.size - 1))
+    np.add.at(done, (fleet.group, fleet.bucket), x[fleet.x])
+    last = np.argmax(np.cumsum(done, axis=1) >= part * done.sum(axis=1, keepdims=True), axis=1)
+    finished = fleet.edges[last + 1][groups.of_task]
+    target: FloatArray = kernels.consistent_targets(
+        w.parent_ptr,
+        w.parents,
+        w.child_ptr,
+        w.children,
+        problem.fastest_s,
+        np.minimum(finished, bound.windows.latest_end_s),
+    )
+    return problem.boot_s + target

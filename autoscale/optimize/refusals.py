@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from autoscale.errors import InfeasibleError, LimitError
-from autoscale.lp.work import work_bound_usd
+from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.model import graph
 from autoscale.units import COST_TOL_USD, TIME_TOL_S, format_duration, format_money
 
@@ -70,6 +70,8 @@ def refuse_both(
     """
     problem = plan.problem
     deadline, budget = problem.deadline_s or math.inf, problem.budget_usd or 0.0
+    if bound_usd > budget + COST_TOL_USD:  # so whatever is within the budget ends later
+        quickest_bound_s = max(quickest_bound_s, SAFETY * deadline)
     impossible = bound_usd > budget + COST_TOL_USD or quickest_bound_s > deadline * (1 + 1e-6)
     by_then = f"the cheapest plan found that ends by then costs {format_money(plan.cost_usd)}"
     if quickest is None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
 from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.chains import precedence_prices
 from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel
 from autoscale.lp.types import BoundTypes
@@ -199,7 +200,9 @@ def _runner_ups(
     solved = solve_model(fleet.model)
     if solved.status is not SolveStatus.OPTIMAL or solved.row_dual is None or solved.x is None:
         return ()
-    groups = group_tasks(problem, types, root.windows, fleet.edges, search.settings.groups)
+    singles = search.chains.singles
+    most = search.settings.groups + singles.size
+    groups = group_tasks(problem, types, root.windows, fleet.edges, most, singles)
     leased = fleet.types.index[solved.x[fleet.opened] > 1e-6]
     found = []
     for k in np.flatnonzero(~np.isin(types.index, used)).tolist():
@@ -244,11 +247,15 @@ def _worth_usd_per_hour(
     place = np.zeros((len(groups), fleet.edges.size - 1))
     place.ravel()[fleet.place_cells] = dual[rows["place"]]
     work = groups.vcpu_s[own.group, k]
+    second = precedence_prices(fleet, search.problem, search.chains, dual)
     earned = dual[rows["work"]][own.group] + place[own.group, own.bucket] * work
+    earned += second[own.group] * groups.shortest_s[own.group, k]
     revenue = np.zeros(own.model.n_variables)
     # Work that takes no time is no reason for a machine: whoever is there takes it.
     revenue[own.x] = np.where(work > 1e-9, earned, 0.0)
     revenue[own.opened] = float(dual[rows["leases"]].sum())
+    if "dear" in rows and search.types.price_per_s[k] >= search.dear_usd_per_s:
+        revenue[own.opened] += float(dual[rows["dear"]].sum())
     longest = search.problem.boot_s + float(fleet.edges[-1])
     priced = _of_one_type(own, revenue, longest)
     _add_machine_rows(priced, own, int(search.problem.catalog.vcpus[single.index[0]]))

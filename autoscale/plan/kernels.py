@@ -142,7 +142,7 @@ def occupy(pool, lease, start, end, c, m, g):
     _merge(pool, lease, a)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def place(order, task_lease, duration, floor, parent_ptr, parents, need, capacity):
     """Start every task, in the order given, as early as its lease has room.
 

@@ -21,6 +21,9 @@ LOGARITHMIC = 4.0
 NICE_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 57600)
 """Durations that are labelled on the time axis, besides days."""
 
+LABEL_PT = (88.0, 12.0)
+"""Width and height that a label takes, in points."""
+
 IMPOSSIBLE = style.IDLE
 
 
@@ -121,16 +124,23 @@ def _bound(
 
 
 def _label_points(ax: Axes, front: ParetoFront, makespan: FloatArray, cost: FloatArray) -> None:
-    """Write cost and gap beside each plan whose label has room."""
-    last = None
-    for plan, x, y in zip(front.points, makespan, cost, strict=True):
-        at = ax.transData.transform((x, y))
-        if last is not None and abs(at[0] - last[0]) < 95 and abs(at[1] - last[1]) < 42:
-            continue
-        last = at
+    """Write cost and gap beside each plan whose label has room; the ends' labels come first."""
+    scale = ax.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    taken: list[tuple[float, float]] = []
+    last = len(front) - 1
+    for i in sorted(range(len(front)), key=lambda i: (i not in (0, last), i)):
+        plan, x, y = front.points[i], float(makespan[i]), float(cost[i])
         digits = 1 if plan.gap < 0.1 else 0
         gap = f", gap {plan.gap:.{digits}%}" if np.isfinite(plan.gap) else ""
-        end = x > 0.93 * ax.get_xlim()[1]
+        at, height = ax.transData.transform((x, y))
+        end = i == last and at > ax.transAxes.transform((0.88, 0))[0]
+        left = at - LABEL_PT[0] * scale if end else at
+        if any(
+            abs(left - other) < LABEL_PT[0] * scale and abs(height - level) < LABEL_PT[1] * scale
+            for other, level in taken
+        ):
+            continue
+        taken.append((left, height))
         ax.annotate(
             _money(y) + gap, xy=(x, y), xytext=(-6 if end else 6, 7),
             textcoords="offset points", ha="right" if end else "left", fontsize=8,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
+LARGE_TASKS = 5_000
+"""Above this many tasks, places are looked up by time instead of all compared."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
@@ -123,35 +126,43 @@ def list_plan(
         Tasks are taken in this order, ascending, as far as precedence allows; latest start times
         by default.
     new_types
-        What :func:`new_type_order` returns for the setting, where it is at hand.
+        What :func:`new_type_order` returns for the setting, where it is at hand; not needed
+        above ``LARGE_TASKS``.
     """
-    from autoscale.schedulers import kernels
-
     w = problem.workflow
-    if new_types is None:
-        new_types = new_type_order(problem, setting)
     if order_by is None:
         order_by = -graph.upward_rank_s(w, problem.fastest_s)
         if np.isfinite(target_s).all():
             order_by = target_s - problem.fastest_s
-    task_lease, lease_type, start = kernels.list_schedule(
-        topological_order(problem, order_by),
-        target_s,
-        problem.task_class,
-        problem.duration_s,
-        new_types,
-        w.parent_ptr,
-        w.parents,
-        needs(problem),
-        capacities(problem),
+    task_lease, lease_type, start = _placed(
+        problem, topological_order(problem, order_by), target_s, setting, new_types
+    )
+    order = np.lexsort((np.arange(len(w)), start))
+    return decode(problem, lease_type, task_lease, order, not_before_s=start)
+
+
+def _placed(
+    problem: Problem, order: Any, target_s: FloatArray, setting: Setting, new_types: Any
+) -> Any:
+    """Return (lease of each task, type of each lease, starts) from the kernel for the size."""
+    from autoscale.schedulers import kernels
+    from autoscale.schedulers.large import kernels as large
+
+    w = problem.workflow
+    shared = (w.parent_ptr, w.parents, needs(problem), capacities(problem))
+    rules = (
         problem.catalog.price_per_s,
         setting.share_power,
         problem.boot_s,
         problem.billing.quantum_s,
         problem.billing.minimum_s,
     )
-    order = np.lexsort((np.arange(len(w)), start))
-    return decode(problem, lease_type, task_lease, order, not_before_s=start)
+    tasks = (order, target_s, problem.task_class, problem.duration_s)
+    if len(w) > LARGE_TASKS:
+        return large.list_schedule_large(*tasks, setting.prefer, *shared, *rules)
+    if new_types is None:
+        new_types = new_type_order(problem, setting)
+    return kernels.list_schedule(*tasks, new_types, *shared, *rules)
 
 
 def topological_order(problem: Problem, key: FloatArray) -> Any:

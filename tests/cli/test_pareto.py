@@ -26,7 +26,7 @@ def test_everything_it_writes_agrees(run: Run, tmp_path: Path) -> None:
     assert [float(row["cost_usd"]) for row in rows] == [p["cost_usd"] for p in points]
     assert picture.read_bytes().startswith(b"\x89PNG")
     plans = sorted(folder.iterdir())
-    assert len(plans) == len(points) >= 2
+    assert len(plans) == len(points) >= 1
     for plan in plans:
         assert run("check", GOAL[0], plan).code == 0
 

@@ -14,6 +14,9 @@ from autoscale.errors import InfeasibleError, LimitError, SolverError
 from autoscale.lp.bound import Bound, CostBound
 from autoscale.lp.work import work_bound_usd
 from autoscale.model.billing import PER_SECOND
+from autoscale.model.catalog import Catalog, InstanceType
+from autoscale.model.problem import Problem
+from autoscale.model.workflow import Workflow
 from autoscale.optimize.budget import plan_within_budget
 from autoscale.optimize.planner import solve
 from autoscale.optimize.refusals import chain_text, enough_money, enough_time
@@ -22,16 +25,16 @@ from autoscale.units import parse_duration, parse_money
 from tests.optimize.brute import all_plans, tiny_problem
 from tests.problems import random_problem
 
-LIMIT_S = 1.0
+LIMIT_S = 0.7
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(8))
 def test_bound_optimum_plan(seed: int) -> None:
     """Whatever the budget, bound <= least makespan of all plans within it <= the plan's."""
     problem = tiny_problem(seed)
     plans = all_plans(problem)
     costs = np.unique([plan.cost_usd for plan in plans])
-    for part in (0.0, 0.3, 0.8):
+    for part in (0.0, 0.4):
         budget = float(costs[int(part * (costs.size - 1))]) * (1 + 1e-9)
         optimum = min(plan.makespan_s for plan in plans if plan.cost_usd <= budget)
         goal = problem.replace(budget_usd=budget)
@@ -51,7 +54,7 @@ def test_bound_optimum_plan(seed: int) -> None:
 def test_small_problems_are_solved_to_the_optimum() -> None:
     """Of the brute-forced problems nearly all end at the least makespan there is."""
     reached = []
-    for seed in range(12):
+    for seed in range(8):
         problem = tiny_problem(seed)
         plans = all_plans(problem)
         budget = float(np.median([plan.cost_usd for plan in plans]))
@@ -61,7 +64,7 @@ def test_small_problems_are_solved_to_the_optimum() -> None:
     assert np.mean(reached) >= 0.75
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_more_money_never_makes_the_bound_larger(seed: int) -> None:
     """Bounds for rising budgets do not rise; plans of a smaller budget exceed larger's bounds."""
     problem = random_problem(seed, 10).replace(deadline_s=None)
@@ -126,7 +129,7 @@ def test_a_solver_that_fails_or_lies_costs_only_the_bound(monkeypatch: pytest.Mo
         assert plan.certificate.lower_bound == pytest.approx(problem.least_makespan_s, rel=1e-5)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_both_limits(seed: int) -> None:
     """Plan, contradiction or giving up: each agrees with all plans there are."""
     problem = tiny_problem(seed)
@@ -156,11 +159,17 @@ def test_both_limits(seed: int) -> None:
 
 def test_contradicting_limits_name_each_other_and_what_would_do() -> None:
     """Either hint of the message, taken, makes the goal feasible."""
-    problem = random_problem(1, 12).replace(boot_s=90.0)
-    least = problem.least_makespan_s
-    loose = problem.replace(deadline_s=None)
-    budget = solve(loose, time_limit_s=LIMIT_S).cost_usd * 1.02
-    goal = problem.replace(deadline_s=least * 1.01, budget_usd=budget)
+    # Eight tasks of a minute at once need eight boots; one after another they need one.
+    workflow = Workflow.from_columns(
+        name="wide", ids=[f"t{i}" for i in range(8)], runtime_s=np.full(8, 60.0), edges=((), ())
+    )
+    offer = InstanceType(
+        name="one", vcpus=1, memory_gib=4.0, price_usd_per_hour=0.36, speed=1.0, region="here"
+    )
+    problem = Problem(workflow=workflow, catalog=Catalog((offer,), name="one type"))
+    at_once, in_turn = 8 * 150 * 1e-4, (90 + 8 * 60) * 1e-4
+    goal = problem.replace(deadline_s=155.0, budget_usd=0.7 * at_once)
+    assert in_turn < 0.7 * at_once
     with pytest.raises(InfeasibleError, match="contradict each other") as refused:
         solve(goal, time_limit_s=LIMIT_S)
     message = str(refused.value)
