@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import CostBound, settings_for
 from autoscale.lp.chains import precedence_prices
 from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel
@@ -37,9 +37,6 @@ RUNNER_UPS = 10
 
 MORE_TIME = 0.1
 """Part of the deadline by which it is loosened, besides by an hour."""
-
-QUICK = BoundSettings(buckets=24, groups=60, cut_rounds=1)
-"""A smaller relaxation than the certificate's: it is solved several times."""
 
 COUPLING = ("work", "place", "leases")
 """Rows of the fleet model in which types meet; all others are of one type, with sides of 0."""
@@ -141,14 +138,14 @@ def shadow_prices(
     problem = _with_offer(plan, offer)
     deadline = problem.deadline_s or 0.0
     used = np.unique(plan.lease_type).astype(np.int64)
-    search = _search(plan, problem, used, limit)
+    search = _search(problem, used, limit)
     root = search.root()
     if root.best.fleet is None or time.perf_counter() > limit:
         return None
     more_time = []
     for extra in (MORE_TIME * deadline, HOUR_S):
         later = problem.replace(deadline_s=deadline + extra)
-        bound = _search(plan, later, search.types.index[search.active], limit).root()
+        bound = _search(later, search.types.index[search.active], limit).root()
         if time.perf_counter() > limit:
             break
         # The optimum never rises with the deadline; the bound may, by its other buckets.
@@ -182,14 +179,10 @@ def _with_offer(plan: Plan, offer: Catalog | None) -> Problem:
     return problem.replace(catalog=catalog, deadline_s=deadline, budget_usd=None)
 
 
-def _search(plan: Plan, problem: Problem, types: IntArray, limit: float) -> CostBound:
-    return CostBound(
-        problem,
-        settings=QUICK,
-        used_types=types,
-        clock_limit_s=limit,
-        cost_usd=plan.cost_usd,
-    )
+def _search(problem: Problem, types: IntArray, limit: float) -> CostBound:
+    # It is not told what the plan costs: with that, it would bound better plans only.
+    settings = settings_for(problem, quick=True)  # it is solved several times
+    return CostBound(problem, settings=settings, used_types=types, clock_limit_s=limit)
 
 
 def _runner_ups(

@@ -83,19 +83,15 @@ def test_more_time_in_closed_form() -> None:
 
 
 def test_break_even_in_closed_form() -> None:
-    """The fast type halves work and, as the relaxation leases it, boot: it may cost double.
-
-    Whole leases would pay 660 s of the slow type for 360 s of the fast one: less than double.
-    """
+    """One task takes 660 s of the slow type or 360 s of the fast one: that is their price ratio."""
     plan = planned(one_task(), 3.0, (SLOW, FAST))
     prices = shadow_prices(plan)
     assert prices is not None
     (runner_up,) = prices.runner_ups
     assert runner_up.instance_type == "fast"
     assert not runner_up.in_relaxation
-    assert runner_up.enters_at_usd_per_hour == pytest.approx(2 * 0.10, rel=3e-3)
-    assert runner_up.enters_at_usd_per_hour >= 0.10 * 660 / 360
-    assert runner_up.fall == pytest.approx(1 - 0.2 / 0.50, rel=5e-3)
+    assert runner_up.enters_at_usd_per_hour == pytest.approx(0.10 * 660 / 360, rel=3e-3)
+    assert runner_up.fall == pytest.approx(1 - 0.10 * 660 / 360 / 0.50, rel=3e-3)
 
 
 @pytest.mark.parametrize("memory", [False, True])
