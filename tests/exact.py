@@ -57,7 +57,7 @@ def _leases(
 ) -> list[tuple[int, Any]]:
     """Add as many leases of type ``k`` as could be useful; return (cents an hour, seconds)."""
     w, kind = problem.workflow, problem.catalog[k]
-    duration = problem.durations_on(k)
+    duration = problem.duration_s[problem.task_class, k]
     fitting = np.flatnonzero(np.isfinite(duration)).tolist()
     boot, horizon = int(problem.boot_s), int(np.floor(problem.deadline_s or 0.0))
     quantum, minimum = int(problem.billing.quantum_s), int(problem.billing.minimum_s)

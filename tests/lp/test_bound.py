@@ -94,7 +94,7 @@ def test_a_looser_deadline_bounds_a_tighter_ones_plans(seed: int) -> None:
 
 def test_one_task_is_bounded_by_its_own_lease() -> None:
     problem = random_problem(3, n_tasks=1, slack=4.0).replace(billing=PER_SECOND, boot_s=90.0)
-    d, price = problem.duration_s[problem.task_class][0], problem.catalog.price_per_s
+    d, price = problem.duration_s[0], problem.catalog.price_per_s
     fits = d + 90.0 <= (problem.deadline_s or 0.0)
     optimum = min(p * math.ceil(x + 90.0) for p, x, f in zip(price, d, fits, strict=True) if f)
     bound = CostBound(problem).root().usd
