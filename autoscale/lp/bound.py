@@ -244,7 +244,7 @@ class CostBound:
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
-            if best.bound_usd >= target_usd() * SAFETY or best.relaxed.x is None:
+            if best.bound_usd * (1 + 1e-9) >= target_usd() * SAFETY or best.relaxed.x is None:
                 break
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break

@@ -45,7 +45,7 @@ class Incumbent:
 
     def reached(self) -> bool:
         """Return whether the gap is at most the wanted one."""
-        return self.plan.cost_usd * SAFETY <= self.bound_usd * (1 + self.gap)
+        return self.plan.cost_usd * SAFETY <= self.bound_usd * (1 + self.gap) * (1 + 1e-9)
 
 
 def guarded(run: Callable[[], Bound]) -> Bound | None:

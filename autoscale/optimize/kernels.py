@@ -148,7 +148,7 @@ def ruin_recreate(
     np.random.seed(seed)
     n = task_lease.size
     most = lease_type.size
-    pool = new_pool(3 * n + 64, most)
+    pool = new_pool(6 * n + 1024, most)
     slots = pool[0].size
     first = np.full(most, np.inf)
     last = np.full(most, -np.inf)
@@ -179,7 +179,7 @@ def ruin_recreate(
     late = np.empty(MOST_REMOVED, dtype=np.float64)
     work = 0
     for turn in range(rounds):
-        if pool[5][0] > slots - 8 * MOST_REMOVED - 4 * n // 2 - 64:
+        if pool[5][0] > slots - 10 * n - 4096:  # a round may move every block it touches once
             break
         temperature = hot * (cold / hot) ** (turn / rounds)
         draw = np.random.random()

@@ -130,7 +130,7 @@ def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | 
 def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
     """Return quick plans of every simple scheduler, cheapest first."""
     starts = quick_starts(problem, effort_s=0.15 * time_limit_s, clock_limit_s=limit)
-    for name in ("fastest", "cheapest"):
+    for name in ("list", "fastest", "cheapest"):
         try:
             plan = get_scheduler(name)(problem, rng=np.random.default_rng(0))
         except InputError as error:  # no single machine fits everything: the others will do
