@@ -16,7 +16,7 @@ import sys
 import time
 from typing import Any
 
-LIMITS_S = {1_000: 10.0, 10_000: 30.0, 100_000: 60.0, 1_000_000: 240.0}
+LIMITS_S = {1_000: 10.0, 10_000: 30.0, 100_000: 60.0, 1_000_000: 220.0}
 """Time limit by number of tasks."""
 
 HEADER = """\
@@ -27,7 +27,7 @@ HEADER = """\
 
 def limit_s(size: int) -> float:
     """Return the time limit for a size: that of the next size in the table."""
-    return next((limit for most, limit in LIMITS_S.items() if size <= most), 240.0)
+    return next((limit for most, limit in LIMITS_S.items() if size <= most), 220.0)
 
 
 def measure(family: str, size: int, factor: float, billing: str) -> dict[str, Any]:

@@ -156,8 +156,11 @@ class _ListSearch:
         """Return a first plan, on time if any of a few ways leads there."""
         whole = len(self.offers) - 1
         sharing = (self.best.weight, self._by_work(0.0), None)
-        tries = [replace(self.best, weight=weight) for weight in sharing]
-        tries += [replace(choice, offer=whole, prefer=-1) for choice in tries]
+        tries = [
+            replace(self.best, offer=offer, prefer=prefer, weight=weight)
+            for offer, prefer in ((0, self.best.prefer), (whole, self.best.prefer), (whole, -1))
+            for weight in sharing
+        ]
         plans = []
         for choice in tries:
             plan = self._planned(choice)

@@ -165,25 +165,30 @@ def _room_for_good(pool, lease, free_c, free_m, free_g, earliest):
 
 
 @numba.njit(cache=True)
-def _room_until(pool, lease, t, free_c, free_m, free_g, latest):
-    """Return until when, at most ``latest``, there is room from ``t`` on."""
+def _rooms(pool, lease, since, until, free_c, free_m, free_g, pieces, n_pieces):
+    """Append the intervals of ``[since, until)`` in which there is room; return their number."""
     time, cpu, mem, gpu, where, _ = pool
-    offset, length = where[lease, 0], where[lease, 1]
-    lo, hi = offset, offset + length
+    offset, end = where[lease, 0], where[lease, 0] + where[lease, 1]
+    lo, hi = offset, end
     while lo < hi:
         mid = (lo + hi) // 2
-        if time[mid] <= t:
+        if time[mid] <= since:
             lo = mid + 1
         else:
             hi = mid
     s = max(lo - 1, offset)
-    walked = 0
-    while s < offset + length and time[s] < latest and walked < WALK:
+    begin = since
+    while s < end and time[s] < until and n_pieces < pieces.shape[0] - 1:
         if cpu[s] > free_c or mem[s] > free_m or gpu[s] > free_g:
-            return max(time[s], t)
+            if time[s] > begin:
+                pieces[n_pieces, 0], pieces[n_pieces, 1] = begin, time[s]
+                n_pieces += 1
+            begin = time[s + 1]
         s += 1
-        walked += 1
-    return latest if walked < WALK else min(latest, time[s - 1])
+    if begin < until and (s == end or time[s] >= until):
+        pieces[n_pieces, 0], pieces[n_pieces, 1] = begin, until
+        n_pieces += 1
+    return n_pieces
 
 
 @numba.njit(cache=True)
@@ -224,7 +229,8 @@ def list_schedule_large(
     last = np.empty(n, dtype=np.float64)
     paid = np.empty(n, dtype=np.float64)
     tail = np.empty(n, dtype=np.float64)
-    spare = np.full(n, -1, dtype=np.int32)  # the hole that stands for what is paid anyway
+    # The holes that stand for what is paid anyway, after and before a lease's tasks.
+    spare = np.full((n, 2), -1, dtype=np.int32)
     n_leases = 0
     of_type = np.zeros(n_types, dtype=np.int64)
     pool = new_pool(n, n)
@@ -265,7 +271,7 @@ def list_schedule_large(
     unused = np.arange(most_holes - 1, -1, -1).astype(np.int32)
     n_unused = most_holes
     best = np.empty(7, dtype=np.float64)
-    pieces = np.empty((3, 2), dtype=np.float64)
+    pieces = np.empty((2 * WALK, 2), dtype=np.float64)
 
     for x in range(n):
         i = order[x]
@@ -298,6 +304,11 @@ def list_schedule_large(
                         looked += 1
                         since = max(ready, hole_from[e])
                         if since + d <= min(hole_to[e], due):
+                            if spare[hole_lease[e], 1] == e:
+                                # Next to the first task: what is paid stays in one piece.
+                                since = max(ready, hole_to[e] - d)
+                            elif room[0] > 1:
+                                since = ready
                             score, end = best[0], best[1]
                             t = _consider(
                                 pool, best, hole_lease[e], since, d, c, m, g, room, due,
@@ -306,14 +317,16 @@ def list_schedule_large(
                             if best[0] != score or best[1] != end:
                                 best_hole = e
                             if t + d <= hole_to[e]:
-                                found = True
+                                # Nothing is sooner; what makes the task wait is kept in mind only.
+                                found = t == ready
                             else:
                                 like = need[hole_task[e]]
                                 if c <= like[0] and m <= like[1] and g <= like[2]:
                                     # It has been filled meanwhile.
                                     drop(holes, e)
-                                    if spare[hole_lease[e]] == e:
-                                        spare[hole_lease[e]] = -1
+                                    for side in range(2):
+                                        if spare[hole_lease[e], side] == e:
+                                            spare[hole_lease[e], side] = -1
                                     unused[n_unused] = e
                                     n_unused += 1
                                     if best_hole == e:
@@ -341,7 +354,11 @@ def list_schedule_large(
                     lease = calendar[0][k, b]
                     while lease >= 0 and looked < probes:
                         looked += 1
-                        since = max(ready, first[lease] - d if way == 3 else tail[lease])
+                        since = ready
+                        if way == 3:
+                            since = max(ready, first[lease] - d)
+                        elif room[0] == 1:
+                            since = max(ready, tail[lease])
                         _consider(
                             pool, best, lease, since, d, c, m, g, room, due,
                             first, last, paid, price[k], worth, rule,
@@ -358,7 +375,7 @@ def list_schedule_large(
             d = duration[cls, k]
             if d < np.inf and (quickest < 0 or d < duration[cls, quickest]):
                 quickest = k
-            if not ready + d <= due + 1e-9:
+            if not (d < np.inf and ready + d <= due + 1e-9):
                 continue
             score = price[k] * billed(boot + d, quantum, minimum) * share[c, k]
             if k == prefer:
@@ -407,19 +424,15 @@ def list_schedule_large(
             put(ends, lease, k, _bucket(last[lease], boot, tail_scale, TAIL_BUCKETS))
         n_pieces = 0
         if tail[lease] > old_tail:
-            until = _room_until(pool, lease, old_tail, free_c, free_m, free_g, tail[lease])
-            pieces[0, 0], pieces[0, 1] = old_tail, until
-            n_pieces = 1
-        if best_hole >= 0 and best_hole != spare[lease] and hole_lease[best_hole] == lease:
+            n_pieces = _rooms(pool, lease, old_tail, tail[lease], free_c, free_m, free_g, pieces, 0)
+        if best_hole >= 0 and best_hole != spare[lease, 0] and best_hole != spare[lease, 1]:
             e = best_hole
-            again = earliest_fit(pool, lease, t, d, c, m, g, free_c, free_m, free_g)
-            if again > t or d == 0.0:
-                pieces[n_pieces, 0], pieces[n_pieces, 1] = hole_from[e], t
-                pieces[n_pieces + 1, 0], pieces[n_pieces + 1, 1] = t + d, hole_to[e]
-                n_pieces += 2
-                drop(holes, e)
-                unused[n_unused] = e
-                n_unused += 1
+            n_pieces = _rooms(
+                pool, lease, hole_from[e], hole_to[e], free_c, free_m, free_g, pieces, n_pieces
+            )
+            drop(holes, e)
+            unused[n_unused] = e
+            n_unused += 1
         for y in range(n_pieces):
             wide = pieces[y, 1] - pieces[y, 0]
             if wide >= shortest[k] and n_unused > 0:
@@ -429,22 +442,27 @@ def list_schedule_large(
                 hole_from[e], hole_to[e] = pieces[y, 0], pieces[y, 1]
                 row = k * LENGTHS + _length_class(wide, horizon)
                 put(holes, e, row, _bucket(hole_to[e], boot, hole_scale, HOLE_BUCKETS))
-        until = max(last[lease], first[lease] - boot + paid[lease] / price[k])
-        wide = until - tail[lease]
-        e = spare[lease]
-        if wide >= shortest[k]:
-            if e < 0 and n_unused > 0:
-                n_unused -= 1
-                e = unused[n_unused]
-                spare[lease] = e
-            if e >= 0:
-                hole_lease[e], hole_task[e] = lease, i
-                hole_from[e], hole_to[e] = tail[lease], until
-                row = k * LENGTHS + _length_class(wide, horizon)
-                put(holes, e, row, _bucket(until, boot, hole_scale, HOLE_BUCKETS))
-        elif e >= 0:
-            drop(holes, e)
-            spare[lease] = -1
-            unused[n_unused] = e
-            n_unused += 1
+        billed_s = billed(last[lease] - first[lease] + boot, quantum, minimum)
+        for side in range(2):
+            if side == 0:
+                since, until = tail[lease], max(last[lease], first[lease] - boot + billed_s)
+            else:
+                since, until = max(boot, last[lease] + boot - billed_s), first[lease]
+            wide = until - since
+            e = spare[lease, side]
+            if wide >= shortest[k]:
+                if e < 0 and n_unused > 0:
+                    n_unused -= 1
+                    e = unused[n_unused]
+                    spare[lease, side] = e
+                if e >= 0:
+                    hole_lease[e], hole_task[e] = lease, i
+                    hole_from[e], hole_to[e] = since, until
+                    row = k * LENGTHS + _length_class(wide, horizon)
+                    put(holes, e, row, _bucket(until, boot, hole_scale, HOLE_BUCKETS))
+            elif e >= 0:
+                drop(holes, e)
+                spare[lease, side] = -1
+                unused[n_unused] = e
+                n_unused += 1
     return task_lease, lease_type[:n_leases].copy(), start
