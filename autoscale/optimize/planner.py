@@ -17,9 +17,11 @@ from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.lp_planner import plan_lp
 from autoscale.optimize.refusals import refuse_both, refuse_early
+from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
 from autoscale.schedulers import SCHEDULERS, get_scheduler
+from autoscale.schedulers.list_scheduler import LARGE_TASKS
 from autoscale.units import COST_TOL_USD, format_duration, format_money
 
 if TYPE_CHECKING:
@@ -77,8 +79,10 @@ def solve(
     LimitError
         No plan for the goal was found, though none is ruled out.
     """
-    began = time.perf_counter()
     require_planner(planner)
+    if planner == "lp":
+        warm_kernels(large=len(problem.workflow) > LARGE_TASKS)
+    began = time.perf_counter()
     whole, problem, offered = problem, *_without_dominated(problem)
     refuse_early(problem)
     ask = _Ask(planner, seed, time_limit_s, gap, on_progress or (lambda line: None))

@@ -145,24 +145,38 @@ def _placed(
     problem: Problem, order: Any, target_s: FloatArray, setting: Setting, new_types: Any
 ) -> Any:
     """Return (lease of each task, type of each lease, starts) from the kernel for the size."""
+    if len(problem.workflow) > LARGE_TASKS:
+        return placed_by_time(problem, order, target_s, setting)
     from autoscale.schedulers import kernels
+
+    if new_types is None:
+        new_types = new_type_order(problem, setting)
+    return kernels.list_schedule(
+        *(order, target_s, problem.task_class, problem.duration_s),
+        new_types,
+        *_shared(problem, setting),
+    )
+
+
+def placed_by_time(problem: Problem, order: Any, target_s: FloatArray, setting: Setting) -> Any:
+    """Return what the list scheduler decides, from the kernel that looks places up by time."""
     from autoscale.schedulers.large import kernels as large
 
-    w = problem.workflow
-    shared = (w.parent_ptr, w.parents, needs(problem), capacities(problem))
-    rules = (
+    tasks = (order, target_s, problem.task_class, problem.duration_s)
+    return large.list_schedule_large(*tasks, setting.prefer, *_shared(problem, setting))
+
+
+def _shared(problem: Problem, setting: Setting) -> tuple[Any, ...]:
+    """Return what both kernels want to know of tasks, types and billing."""
+    w, billing = problem.workflow, problem.billing
+    return (
+        *(w.parent_ptr, w.parents, needs(problem), capacities(problem)),
         problem.catalog.price_per_s,
         setting.share_power,
         problem.boot_s,
-        problem.billing.quantum_s,
-        problem.billing.minimum_s,
+        billing.quantum_s,
+        billing.minimum_s,
     )
-    tasks = (order, target_s, problem.task_class, problem.duration_s)
-    if len(w) > LARGE_TASKS:
-        return large.list_schedule_large(*tasks, setting.prefer, *shared, *rules)
-    if new_types is None:
-        new_types = new_type_order(problem, setting)
-    return kernels.list_schedule(*tasks, new_types, *shared, *rules)
 
 
 def topological_order(problem: Problem, key: FloatArray) -> Any:
