@@ -54,6 +54,9 @@ TYPES_A_ROUND = 4
 FEW_LEASES = 30
 """Only below this many leases is their number branched on: above, a fraction hardly matters."""
 
+UNDONE_DEARER = 300.0
+"""How much dearer undone work is than any plan, where only the possibility of one is asked."""
+
 FRACTION = 0.02
 """A number of leases this close to a whole one counts as whole."""
 
@@ -401,6 +404,9 @@ class CostBound:
         rate = np.where(everyone.overlap(edges)[served] > 0, rate, 0.0)
         catalog_k = self.types.index[k]
         best = rate.max(axis=0, initial=0.0) * float(problem.catalog.vcpus[catalog_k])
+        if "quota" in model.rows:  # a lease takes of quotas, whose multipliers are <= 0
+            taken = dual[model.rows["quota"]].reshape(len(problem.quotas), -1)
+            best = best + problem.quota_weights[catalog_k] @ taken / np.diff(edges)
         earned = np.concatenate([[0.0], np.cumsum(best * np.diff(edges))])
         # An empty lease, too: it counts as a lease, and serves what takes no time.
         first, last = np.triu_indices(edges.size)
@@ -509,6 +515,19 @@ class CostBound:
         ignored = np.minimum(to_come, ahead)
         at = int(np.argmax(ignored))
         return float(ignored[at] / work.sum()), float(edges[at])
+
+
+def rules_out(problem: Problem, clock_limit_s: float) -> bool:
+    """Return whether the relaxation proves that no plan meets the deadline within the quotas.
+
+    Where any plan does, the cheapest costs no more than a lease of its own for every task: leases
+    can be cut where they are idle without exceeding a quota. Leaving work undone is made far
+    dearer than that, so a bound above it means that work has to be left undone.
+    """
+    dear = _dear_usd(problem)
+    bound = CostBound(problem, clock_limit_s=clock_limit_s)
+    bound.penalty_usd = UNDONE_DEARER * dear
+    return bound.root().usd > dear
 
 
 def _needed_price(problem: Problem, types: BoundTypes, horizon_s: float) -> float:

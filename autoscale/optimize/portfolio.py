@@ -147,7 +147,21 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
         plan = list_plan(offer.problem, targets_s(offer.problem, weight), setting)
         if lateness_s(plan) == 0.0:
             starts.append(Start(offer.lift(tighten(plan), problem), setting, weight, offer))
+    if problem.quotas:
+        plan = soonest(problem)
+        if lateness_s(plan) == 0.0:
+            starts.append(Start(tighten(plan), Setting(), None, Offer.whole(problem)))
     return distinct(starts)
+
+
+def soonest(problem: Problem) -> Plan:
+    """Return the list schedule that ends each task as soon as the quotas let it."""
+    return list_plan(
+        problem,
+        np.zeros(len(problem.workflow)),
+        Setting(),
+        order_by=-graph.upward_rank_s(problem.workflow, problem.fastest_s),
+    )
 
 
 def distinct(starts: list[Start]) -> list[Start]:
@@ -226,6 +240,8 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
             problem.boot_s,
             problem.billing.quantum_s,
             problem.billing.minimum_s,
+            problem.quota_weights,
+            problem.quota_limits,
             problem.deadline_s,
         )
         weight = base * np.exp(exponent)[stage]

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.model import graph
-from autoscale.plan.decode import capacities, decode, needs, tighten
+from autoscale.plan.decode import capacities, decode, keeps_quotas, needs, tighten
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray
@@ -68,7 +68,12 @@ def schedule(problem: Problem, *, rng: np.random.Generator) -> Plan:
 
 
 def lateness_s(plan: Plan) -> float:
-    """Return by how much the plan misses its deadline, 0 within the tolerance of the model."""
+    """Return by how much the plan misses its deadline, 0 within the tolerance of the model.
+
+    Infinite where it exceeds a quota: then no later deadline would help.
+    """
+    if not keeps_quotas(plan):
+        return np.inf
     late = -plan.slack_s
     return late if late > 1e-6 else 0.0
 
@@ -145,17 +150,16 @@ def _placed(
     problem: Problem, order: Any, target_s: FloatArray, setting: Setting, new_types: Any
 ) -> Any:
     """Return (lease of each task, type of each lease, starts) from the kernel for the size."""
-    if len(problem.workflow) > LARGE_TASKS:
+    if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
         return placed_by_time(problem, order, target_s, setting)
     from autoscale.schedulers import kernels
 
     if new_types is None:
         new_types = new_type_order(problem, setting)
-    return kernels.list_schedule(
-        *(order, target_s, problem.task_class, problem.duration_s),
-        new_types,
-        *_shared(problem, setting),
-    )
+    tasks = (order, target_s, problem.task_class, problem.duration_s, new_types)
+    quotas = (problem.quota_weights, problem.quota_limits)
+    everything: tuple[Any, ...] = (*tasks, *_shared(problem, setting), *quotas)
+    return kernels.list_schedule(*everything)
 
 
 def placed_by_time(problem: Problem, order: Any, target_s: FloatArray, setting: Setting) -> Any:
@@ -203,6 +207,8 @@ def new_type_order(problem: Problem, setting: Setting) -> Any:
         score[finite[:, setting.prefer], setting.prefer] = 0.0
     ranked = np.lexsort((duration, score), axis=1).astype(np.int32)
     ranked[~np.take_along_axis(finite, ranked, axis=1)] = -1
+    if problem.quotas:  # a type that is cheaper and faster may have to wait for its quota
+        return ranked
     return _only_faster(ranked, duration)
 
 
