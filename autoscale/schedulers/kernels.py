@@ -9,6 +9,10 @@ from autoscale.model.kernels import billed
 from autoscale.plan.kernels import earliest_fit, new_pool, occupy
 
 
+CAPPED = 0.3
+"""Part of the tries of the slack search that limit the number of leases at once."""
+
+
 @numba.njit(cache=True)
 def stretched_tails(child_ptr, children, duration, weight, sigma):
     """Return tail lengths when every task is stretched to ``duration * (1 + sigma * weight)``."""
@@ -262,10 +266,11 @@ def slack_search(
     task_class, duration, shortest, new_types, parent_ptr, parents, child_ptr, children,
     need, capacity, price, share_power, boot, quantum, minimum, quota_weight, quota_limit, deadline,
 ):  # fmt: skip
-    """Return the stage weights (logarithms) whose list schedule is cheapest, and its cost.
+    """Return the stage weights (logarithms) whose list schedule is cheapest, its most, its cost.
 
     A hill climb: each try changes all exponents, or a few, of the best so far; the first try
-    leaves them at zero. The cost is inf when no try met the deadline.
+    leaves them at zero. Some tries also lease no more machines at once than a number below what
+    the best so far has (``most``; 0 is no limit). The cost is inf when no try met the deadline.
 
     Parameters
     ----------
@@ -275,9 +280,15 @@ def slack_search(
         Stage of each task; weights that the exponents multiply.
     shortest
         Each task's least duration.
+    quota_weight, quota_limit
+        As for :func:`list_schedule`, with a last quota that counts every lease once.
     """
     np.random.seed(seed)
     n = stage.size
+    n_quotas = quota_limit.size
+    limit = quota_limit.copy()
+    best_most = 0
+    peak = 0
     best = np.zeros(n_stages)
     best_cost = np.inf
     weight = np.empty(n)
@@ -290,6 +301,13 @@ def slack_search(
             for s in range(n_stages):
                 if wide or np.random.random() * n_stages < 3.0:
                     tried[s] = min(7.0, max(-7.0, tried[s] + step * np.random.normal()))
+        most = best_most
+        if number and np.random.random() < CAPPED:
+            most = max(1, min(peak, peak + 1 - int(np.random.exponential(2.0))))
+            if np.random.random() < 0.5:
+                tried[:] = best
+        limit[n_quotas - 1] = most
+        kept = n_quotas if most else n_quotas - 1
         for i in range(n):
             weight[i] = base[i] * np.exp(tried[stage[i]])
         target = deadline - share_slack(child_ptr, children, shortest, weight, deadline - boot)
@@ -299,7 +317,7 @@ def slack_search(
         task_lease, lease_type, start = list_schedule(
             np.argsort(key, kind="mergesort"), target, task_class, duration, new_types,
             parent_ptr, parents, need, capacity, price, share_power, boot, quantum, minimum,
-            quota_weight, quota_limit,
+            quota_weight[:, :kept], limit[:kept],
         )  # fmt: skip
         first = np.full(lease_type.size, np.inf)
         last = np.full(lease_type.size, -np.inf)
@@ -319,4 +337,20 @@ def slack_search(
         if cost < best_cost * (1 - 1e-9):
             best_cost = cost
             best = tried
-    return best, best_cost
+            best_most = most
+            peak = _peak(first - boot, last)
+    return best, best_most, best_cost
+
+
+@numba.njit(cache=True)
+def _peak(start, end):
+    """Return the most leases at once."""
+    by_start = np.sort(start)
+    by_end = np.sort(end)
+    peak = 0
+    released = 0
+    for number in range(by_start.size):
+        while by_end[released] <= by_start[number]:
+            released += 1
+        peak = max(peak, number + 1 - released)
+    return peak
