@@ -1,7 +1,7 @@
 """How good plans are: gap to the certified bound over real workflows, deadlines and billings.
 
 usage: python benchmarks/plan_quality.py WORKFLOW... [--factors 1.1,1.5,2,4]
-       [--billing second,hour] [--time-limit 20] [--csv table.csv]
+       [--billing second,hour] [--time-limit 20] [--gap 0] [--csv table.csv]
 
 Deadlines are boot + f x the critical path on the fastest fitting types, with transfers; the
 catalogue is the project's own AWS us-east-1, boot 90 s. Besides planner lp's cost, bound and gap,
@@ -45,7 +45,9 @@ COLUMNS = [
 ]
 
 
-def measure(problem: Problem, factor: float, billing: str, limit_s: float) -> dict[str, Any]:
+def measure(
+    problem: Problem, factor: float, billing: str, limit_s: float, gap: float
+) -> dict[str, Any]:
     """Return one row of the table."""
     path_s = problem.least_makespan_s - problem.boot_s
     problem = problem.replace(deadline_s=problem.boot_s + factor * path_s)
@@ -56,7 +58,7 @@ def measure(problem: Problem, factor: float, billing: str, limit_s: float) -> di
         except AutoscaleError:
             continue
     began = time.perf_counter()
-    plan = solve(problem, time_limit_s=limit_s)
+    plan = solve(problem, time_limit_s=limit_s, gap=gap)
     best = min(simple, default=float("nan"))
     return {
         "workflow": problem.workflow.name,
@@ -79,6 +81,7 @@ def main() -> None:
     parser.add_argument("--factors", default="1.1,1.5,2,4")
     parser.add_argument("--billing", default="second")
     parser.add_argument("--time-limit", type=float, default=20.0)
+    parser.add_argument("--gap", type=float, default=0.0)
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
     rows = _known(given.csv)
@@ -90,7 +93,8 @@ def main() -> None:
                 if (path.name, factor, billing) in done:
                     continue
                 row = {"file": path.name}
-                row |= measure(_problem(path, billing), factor, billing, given.time_limit)
+                problem = _problem(path, billing)
+                row |= measure(problem, factor, billing, given.time_limit, given.gap)
                 rows.append(row)
                 _added(given.csv, row)
                 shown = [f"{v:.5g}" if isinstance(v, float) else str(v) for v in row.values()]
