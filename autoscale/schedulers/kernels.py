@@ -8,7 +8,6 @@ import numpy as np
 from autoscale.model.kernels import billed
 from autoscale.plan.kernels import earliest_fit, new_pool, occupy
 
-
 CAPPED = 0.3
 """Part of the tries of the slack search that limit the number of leases at once."""
 
