@@ -50,3 +50,16 @@ class SolverError(AutoscaleError):
     """A solver failed in a way that left nothing usable."""
 
     exit_code = 4
+
+
+def require_interrupt(error: BaseException) -> None:
+    """Raise an error again unless it is an interrupt, or wraps one.
+
+    Compiled code that an interrupt hits answers with a SystemError whose cause is the interrupt.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KeyboardInterrupt):
+            return
+        cause = cause.__cause__
+    raise error

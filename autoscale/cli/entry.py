@@ -83,6 +83,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("not enough memory for this workflow", DEFECT)
     except Exception as error:  # the last line of defence against tracebacks
+        if isinstance(error.__cause__, KeyboardInterrupt):  # it hit compiled code
+            return _fail("interrupted", INTERRUPTED)
         return _fail(
             f"unexpected {type(error).__name__}: {error} (this is a defect; run again with "
             "AUTOSCALE_DEBUG=1 for the traceback)",

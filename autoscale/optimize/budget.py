@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import LimitError, SolverError
+from autoscale.errors import LimitError, SolverError, require_interrupt
 from autoscale.lp.bound import CostBound, settings_for
 from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.optimize.refusals import enough_money
@@ -138,7 +138,8 @@ def plan_within_budget(
             _raise_bound(state, first, limit, quick=True)
             _raise_bound(state, first, limit, quick=False)
             job.result()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            require_interrupt(error)
             logger.warning("interrupted: the best plan so far is kept")
         finally:
             state.cancelled.set()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, require_interrupt
 from autoscale.lp.bound import CostBound
 from autoscale.lp.cpsat import GridProblem
 from autoscale.lp.work import FORGIVEN, SAFETY, forgiving_deadline_s
@@ -225,7 +225,8 @@ def _solutions(given: GridProblem, limit: float) -> Any:
             process.stdin.close()
             for line in process.stdout:
                 yield msgspec.json.decode(line)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            require_interrupt(error)
             logger.warning("interrupted: the best plan so far is kept")
         except (OSError, msgspec.DecodeError) as error:
             logger.warning("CP-SAT failed, its last plan and bound are kept: %s", error)

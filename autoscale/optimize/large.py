@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from autoscale.errors import require_interrupt
 from autoscale.lp.bound import BoundSettings, CostBound
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.incumbent import Incumbent, guarded
@@ -108,7 +109,8 @@ def plan_large(
             search.follow(None)
             method = bound.method if bound is not None else method
             job.result()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            require_interrupt(error)
             logger.warning("interrupted: the best plan so far is kept")
         finally:
             search.cancelled.set()

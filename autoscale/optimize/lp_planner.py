@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.improve import improve
@@ -110,7 +110,8 @@ def plan_lp(
                 )
                 method = bound.method if bound is not None else method
             job.result()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            require_interrupt(error)
             logger.warning("interrupted: the best plan so far is kept")
         finally:
             cancelled.set()
@@ -151,7 +152,8 @@ def _starts(problem: Problem, time_limit_s: float, limit: float) -> tuple[list[S
     found: list[Start] = []
     try:
         return _all_starts(problem, time_limit_s, limit, found), False
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemError) as error:
+        require_interrupt(error)
         if not found:
             raise
         logger.warning("interrupted: the best plan so far is kept")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InputError, SolverError
+from autoscale.errors import InputError, SolverError, require_interrupt
 from autoscale.lp.bound import CostBound, settings_for
 from autoscale.lp.work import work_bound_usd
 from autoscale.model.arrays import frozen
@@ -143,7 +143,8 @@ def pareto_front(
             plans = pool.submit(_better_plans, row, EFFORT_LAST)
             _better_bounds(row)
             plans.result()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemError) as error:
+            require_interrupt(error)
             logger.warning("interrupted: the best plans so far are kept")
             row.cancelled.set()
     return _front(row, round(time.perf_counter() - began, 3))
