@@ -23,7 +23,7 @@ FLOW = "example:montage"
 
 @pytest.fixture(scope="module")
 def plan_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A plan of 300 tasks, with a deadline."""
+    """Return the path of a plan of 300 tasks, with a deadline."""
     from autoscale.cli import main
 
     path = tmp_path_factory.mktemp("plans") / "plan.json"
