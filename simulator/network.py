@@ -122,7 +122,8 @@ class Network:
     def _take_out(self, link: Link) -> None:
         """Bring a link's clock to now and count it on no side."""
         now = self.env.now
-        self._clock += (now - self._since_s) * self._level if self._held_weight else 0.0
+        if self._held_weight:
+            self._clock += (now - self._since_s) * self._level
         self._since_s = now
         if not link.flows:
             return
@@ -130,14 +131,18 @@ class Network:
         if link.held:
             link.clock = self._clock - link.offset
             self._held_weight -= link.weight
-        else:
-            link.clock += (now - link.since_s) * link.rate
+            return
+        link.clock += (now - link.since_s) * link.rate
+        if self.service < math.inf:
             self._n_own -= 1
             self._own_capacity = self._own_capacity - link.capacity if self._n_own else 0.0
 
     def _put_in(self, link: Link, *, held: bool | None = None) -> None:
         """Count a link with transfers on a side; the present level says which if not given."""
         own_rate = link.capacity / link.weight
+        if self.service == math.inf:
+            self._run_alone(link, own_rate)
+            return
         link.held = own_rate > self._level or own_rate == math.inf if held is None else held
         self._number += 1
         key = (self._number, link.version, link)
@@ -149,11 +154,13 @@ class Network:
             heapq.heappush(self._slowest, (own_rate, *key))
             heapq.heappush(self._ends, (link.flows[0][0] + link.offset, *key))
             return
-        link.since_s, link.rate = self.env.now, own_rate
         self._n_own += 1
         self._own_capacity += link.capacity
-        if self.service < math.inf:
-            heapq.heappush(self._fastest, (-own_rate, *key))
+        heapq.heappush(self._fastest, (-own_rate, *key))
+        self._run_alone(link, own_rate)
+
+    def _run_alone(self, link: Link, own_rate: float) -> None:
+        link.since_s, link.rate = self.env.now, own_rate
         delay_s = max(0.0, (link.flows[0][0] - link.clock) / own_rate)
         self.env.timeout(delay_s, (link, link.version)).callbacks.append(self._wake_own)
 
