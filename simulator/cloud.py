@@ -9,13 +9,25 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import simpy
 
 from simulator import events as kinds
+from simulator.disks import Disks
 from simulator.luck import BOOT_TIME, INSTANCE_FAILURE, RUNTIME_LEASE, SPOT
-from simulator.network import Link, Network
+from simulator.machine import (
+    BOOT_FAILED,
+    DIED,
+    INTERRUPTED,
+    MOST_MACHINES,
+    RELEASED,
+    STOPPED,
+    UNGRANTED,
+    GaveUp,
+    Machine,
+)
+from simulator.network import Network
 from simulator.spot import Markets
 
 if TYPE_CHECKING:
@@ -24,81 +36,16 @@ if TYPE_CHECKING:
     from autoscale.model.problem import Problem
     from simulator.events import EventLog
     from simulator.luck import Luck
+    from simulator.machine import Driver
 
-MOST_MACHINES = 1000
-"""Machines for one lease, or starts of one task, after which a run gives up."""
-
-OUTCOMES = (
-    "released", "boot failed", "instance failed", "interrupted", "never granted", "stopped",
-)  # fmt: skip
-"""How machines end."""
-
-_RELEASED, _BOOT_FAILED, _FAILED, _INTERRUPTED, _UNGRANTED, _STOPPED = range(len(OUTCOMES))
 _EVENT_OF = {
-    _RELEASED: kinds.RELEASED,
-    _BOOT_FAILED: kinds.BOOT_FAILED,
-    _FAILED: kinds.INSTANCE_FAILED,
-    _INTERRUPTED: kinds.INTERRUPTED,
-    _UNGRANTED: kinds.RELEASED,
-    _STOPPED: kinds.RELEASED,
+    RELEASED: kinds.RELEASED,
+    BOOT_FAILED: kinds.BOOT_FAILED,
+    DIED: kinds.INSTANCE_FAILED,
+    INTERRUPTED: kinds.INTERRUPTED,
+    UNGRANTED: kinds.RELEASED,
+    STOPPED: kinds.RELEASED,
 }
-
-
-class GaveUp(Exception):  # noqa: N818 - an ending, not an error
-    """Ends a run that cannot be completed; its text says why."""
-
-
-class Machine:
-    """One machine, from its request to its end."""
-
-    __slots__ = (
-        "attempt",
-        "billed_s",
-        "busy_vcpu_s",
-        "closed",
-        "closes_s",
-        "cost_usd",
-        "dies_as",
-        "dies_s",
-        "disk",
-        "free_gpus",
-        "free_memory",
-        "free_vcpus",
-        "gone",
-        "granted",
-        "lease",
-        "link",
-        "n_vcpus",
-        "number",
-        "outcome",
-        "ready",
-        "ready_s",
-        "released_s",
-        "requested_s",
-        "running",
-        "slowness",
-        "speed",
-        "tasks",
-        "type",
-    )
-
-    def __init__(self, number: int, type_index: int, problem: Problem, lease: int, attempt: int):
-        t = problem.catalog.types[type_index]
-        self.number, self.type, self.lease, self.attempt = number, type_index, lease, attempt
-        self.free_vcpus, self.free_memory, self.free_gpus = t.vcpus, t.memory_bytes, t.gpus
-        self.speed = t.speed
-        link = min(t.bandwidth_bytes_per_s, problem.storage_bandwidth)
-        self.link = Link(link)
-        self.n_vcpus = t.vcpus
-        self.slowness = 1.0
-        self.running: dict[int, float] = {}  # task -> since when it holds its room
-        self.disk: dict[int, float] = {}  # file -> from when on it is there
-        self.granted = self.ready = self.closed = self.gone = False
-        self.requested_s = self.ready_s = self.released_s = math.nan
-        self.closes_s = self.dies_s = math.inf
-        self.dies_as = self.outcome = _RELEASED
-        self.billed_s = self.cost_usd = self.busy_vcpu_s = 0.0
-        self.tasks = 0
 
 
 class _Attempt:
@@ -111,25 +58,6 @@ class _Attempt:
     ) -> None:
         self.task, self.machine, self.since_s = task, machine, since_s
         self.compute_s, self.moment = compute_s, moment
-
-
-class Driver(Protocol):
-    """Decides what runs where; called when something has happened."""
-
-    def begin(self) -> None:
-        """Act at time 0."""
-
-    def on_ready(self, machine: Machine) -> None:
-        """Act on a machine that has booted."""
-
-    def on_ended(self, task: int, machine: Machine) -> None:
-        """Act on a task that has ended well; it no longer holds its room."""
-
-    def on_notice(self, machine: Machine) -> None:
-        """Act on the announcement that a machine will be interrupted."""
-
-    def on_gone(self, machine: Machine, lost: list[int]) -> None:
-        """Act on a machine that ended otherwise than by a release, and its unended tasks."""
 
 
 class Cloud:
@@ -153,7 +81,8 @@ class Cloud:
         self.driver: Driver
         w, n = problem.workflow, len(problem.workflow)
         network = luck.chance.network if luck else None
-        self._cache = network is not None and network.cache and problem.transfers
+        cache = network is not None and network.cache and problem.transfers
+        self._disks = Disks(w.files) if cache else None
         fair = network is not None and network.sharing == "max-min"
         service = network.service_bandwidth if network else math.inf
         self._net = Network(self.env, service) if fair and problem.transfers else None
@@ -176,8 +105,6 @@ class Cloud:
             w.memory_bytes.tolist(),
             w.gpus.tolist(),
         )
-        if self._cache:
-            self._read_files()
         self._event_of: list[Any] = [None] * n
         self._fail_count: dict[int, int] = {}
         self.attempts = [0] * n
@@ -185,14 +112,6 @@ class Cloud:
         nan = math.nan
         self.first_start_s, self.start_s, self.end_s = [nan] * n, [nan] * n, [nan] * n
         self.fetch_s, self.compute_s, self.store_s = [0.0] * n, [nan] * n, [0.0] * n
-
-    def _read_files(self) -> None:
-        files = self.problem.workflow.files
-        self._file_bytes: list[float] = files.size_bytes.astype(float).tolist()
-        self._input_ptr: list[int] = files.input_ptr.tolist()
-        self._inputs: list[int] = files.inputs.tolist()
-        self._output_ptr: list[int] = files.output_ptr.tolist()
-        self._outputs: list[int] = files.outputs.tolist()
 
     # -- machines ---------------------------------------------------------------------------
 
@@ -259,7 +178,7 @@ class Cloud:
         spot = luck.chance.spot
         if luck.chance.instance_failure is not None:
             machine.dies_s = now + luck.draw(INSTANCE_FAILURE, lease, machine.attempt)
-            machine.dies_as = _FAILED
+            machine.dies_as = DIED
         machine.closes_s = machine.dies_s
         if spot is not None and self._is_spot(machine):
             killed_s = now + luck.draw(SPOT, lease, machine.attempt)
@@ -267,13 +186,13 @@ class Cloud:
                 killed_s = min(killed_s, self._markets.closes_s(machine, now))
             machine.closes_s = min(machine.dies_s, max(now, killed_s - spot.notice_s))
             if killed_s < machine.dies_s:
-                machine.dies_s, machine.dies_as = killed_s, _INTERRUPTED
+                machine.dies_s, machine.dies_as = killed_s, INTERRUPTED
         failure = luck.chance.boot_failure
         if fails and failure is not None:
             noticed_s = now + failure.detect_s
             machine.closes_s = min(machine.closes_s, noticed_s)
             if noticed_s < machine.dies_s:
-                machine.dies_s, machine.dies_as = noticed_s, _BOOT_FAILED
+                machine.dies_s, machine.dies_as = noticed_s, BOOT_FAILED
 
     def _is_spot(self, machine: Machine) -> bool:
         spot = self.luck.chance.spot if self.luck else None
@@ -319,7 +238,7 @@ class Cloud:
         """Give a machine back; it must not be running anything."""
         if machine.gone:
             return
-        self._close(machine, _RELEASED if machine.granted else _UNGRANTED)
+        self._close(machine, RELEASED if machine.granted else UNGRANTED)
 
     def _close(self, machine: Machine, outcome: int) -> None:
         """Bill a machine: the one place where money is spent."""
@@ -329,8 +248,8 @@ class Cloud:
         if self.log:
             self.log.add(now, _EVENT_OF[outcome], machine.number)
         failure = self.luck.chance.boot_failure if self.luck else None
-        free = outcome == _BOOT_FAILED and failure is not None and not failure.billed
-        if outcome == _UNGRANTED or free:
+        free = outcome == BOOT_FAILED and failure is not None and not failure.billed
+        if outcome == UNGRANTED or free:
             return
         held_s = now - machine.requested_s
         machine.billed_s = self.problem.billing.billed_s(held_s)
@@ -415,9 +334,9 @@ class Cloud:
         if not in_bytes and not out_bytes:
             return 0.0, 0.0
         share = machine.link.capacity * (self._vcpus[task] / machine.n_vcpus)
-        if self._cache:
-            in_bytes = self._missing(task, machine, now)
-            self._on_disk(task, machine, now + in_bytes / share, inputs=True)
+        if self._disks:
+            in_bytes = self._disks.missing_bytes(task, machine.disk, now)
+            self._disks.hold_inputs(task, machine.disk, now + in_bytes / share)
         return in_bytes / share, out_bytes / share
 
     def _leave(self, task: int, machine: Machine) -> None:
@@ -441,8 +360,8 @@ class Cloud:
         now = self.end_s[task] = self.env.now
         self._leave(task, machine)
         machine.tasks += 1
-        if self._cache:
-            self._on_disk(task, machine, now, inputs=False)
+        if self._disks:
+            self._disks.hold_outputs(task, machine.disk, now)
         if self.log:
             self.log.add(now, kinds.ENDED, machine.number, task)
         self.driver.on_ended(task, machine)
@@ -465,15 +384,16 @@ class Cloud:
             )
         self._attempt(task, machine, self.env.now)
 
-    # -- transfers over shared links, files on local disks ----------------------------------
+    # -- transfers over shared links----------------------------------------------------
 
     def _fetch(self, attempt: _Attempt) -> None:
         """Begin an attempt of three phases, with an event after each."""
         task, machine, net = attempt.task, attempt.machine, self._net
         assert net is not None
         self._event_of[task] = attempt
-        missing = self._missing(task, machine, attempt.since_s) if self._cache else None
-        size = self._in_bytes[task] if missing is None else missing
+        size = self._in_bytes[task]
+        if self._disks:
+            size = self._disks.missing_bytes(task, machine.disk, attempt.since_s)
         if size:
             net.transfer(machine, size, self._weight(task), partial(self._fetched, attempt))
         else:
@@ -489,8 +409,8 @@ class Cloud:
         self.fetch_s[task] = now - attempt.since_s
         if self.log:
             self.log.add(now, kinds.FETCHED, attempt.machine.number, task)
-        if self._cache:
-            self._on_disk(task, attempt.machine, now, inputs=True)
+        if self._disks:
+            self._disks.hold_inputs(task, attempt.machine.disk, now)
         if attempt.moment is None:
             event = self.env.timeout(attempt.compute_s, attempt)
             event.callbacks.append(self._computed)
@@ -519,24 +439,6 @@ class Cloud:
             self.store_s[task] = self.env.now - attempt.since_s
             self._ended(task)
 
-    def _missing(self, task: int, machine: Machine, now: float) -> float:
-        """Return the bytes of a task's inputs that are not on the machine's disk."""
-        disk, sizes, missing = machine.disk, self._file_bytes, 0.0
-        ptr = self._input_ptr
-        for file in self._inputs[ptr[task] : ptr[task + 1]]:
-            if file not in disk or disk[file] > now:
-                missing += sizes[file]
-        return missing
-
-    def _on_disk(self, task: int, machine: Machine, since_s: float, *, inputs: bool) -> None:
-        disk = machine.disk
-        ptr, members = (
-            (self._input_ptr, self._inputs) if inputs else (self._output_ptr, self._outputs)
-        )
-        for file in members[ptr[task] : ptr[task + 1]]:
-            if file not in disk or disk[file] > since_s:
-                disk[file] = since_s
-
     # -- the run ----------------------------------------------------------------------------
 
     def run(self, driver: Driver, limit_s: float = math.inf) -> str | None:
@@ -552,7 +454,7 @@ class Cloud:
             if not machine.gone:
                 for task in list(machine.running):
                     self._leave(task, machine)
-                self._close(machine, _STOPPED if machine.granted else _UNGRANTED)
+                self._close(machine, STOPPED if machine.granted else UNGRANTED)
         return reason
 
     def _play(self, limit_s: float) -> None:

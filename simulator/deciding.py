@@ -24,11 +24,12 @@ from autoscale.policies.protocol import (
     LeaseView,
 )
 from autoscale.units import TIME_TOL_S
-from simulator.cloud import GaveUp
+from simulator.machine import GaveUp
 
 if TYPE_CHECKING:
     from autoscale.policies.protocol import Job, Policy
-    from simulator.cloud import Cloud, Machine
+    from simulator.cloud import Cloud
+    from simulator.machine import Machine
 
 
 class Deciding:

@@ -37,13 +37,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.units import TIME_TOL_S
-from simulator.cloud import GaveUp
+from simulator.machine import GaveUp
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
-    from simulator.cloud import Cloud, Machine
+    from simulator.cloud import Cloud
+    from simulator.machine import Machine
 
 HOLD_TOL_S = 1e-9
 """A lease planned to be held for less than this after its last task is released with it."""

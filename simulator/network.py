@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import simpy
 
-    from simulator.cloud import Machine
+    from simulator.machine import Machine
 
 ROUNDING = 1e-12
 """Clocks and rates this close (relative) are the same."""

@@ -138,7 +138,7 @@ class LeaseRecords:
         When it was requested (with a spot market: granted), had booted, and ended, seconds;
         ``ready_s`` is NaN where it never did.
     outcome
-        How it ended, index into :data:`simulator.cloud.OUTCOMES`.
+        How it ended, index into :data:`simulator.machine.OUTCOMES`.
     billed_s, cost_usd
         Seconds charged, and what they cost in USD.
     tasks
@@ -286,7 +286,7 @@ class SimulationResult:
         """Return one row a machine: type, lease, times, ending, cost, utilisation."""
         import pandas as pd
 
-        from simulator.cloud import OUTCOMES
+        from simulator.machine import OUTCOMES
 
         columns = {name: getattr(self.leases, name) for name in LeaseRecords.__dataclass_fields__}
         frame = pd.DataFrame(columns)

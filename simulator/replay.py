@@ -18,9 +18,9 @@ import numpy as np
 from autoscale.errors import InputError
 from autoscale.units import TIME_TOL_S
 from simulator.chance import Chance
-from simulator.cloud import MOST_MACHINES
 from simulator.following import holds_s, phases_s, plan_keys
 from simulator.luck import Draws
+from simulator.machine import MOST_MACHINES
 from simulator.running import check_plan_playable, simulate
 
 if TYPE_CHECKING:

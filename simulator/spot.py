@@ -11,8 +11,8 @@ from simulator.luck import MARKET
 
 if TYPE_CHECKING:
     from autoscale.model.problem import Problem
-    from simulator.cloud import Machine
     from simulator.luck import Luck
+    from simulator.machine import Machine
     from simulator.market import Market
 
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from autoscale.cli.luck import Luck
 from autoscale.cli.options import Fleet, Gantt, Json, Offer, Reading
-from autoscale.cli.simulating import Luck
 
 _OFFER, _READING, _LUCK = Offer(), Reading(), Luck()
 

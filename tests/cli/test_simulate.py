@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulator.cloud import OUTCOMES
+from simulator.machine import OUTCOMES
 from tests.cli.test_process import interrupt
 
 if TYPE_CHECKING:

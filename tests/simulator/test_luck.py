@@ -21,7 +21,7 @@ from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.model.problem import Problem
 from autoscale.model.workflow import WorkflowBuilder
 from autoscale.plan.decode import decode
-from simulator import simulate
+from simulator import kernels, simulate
 from simulator.chance import (
     Boot,
     BootFailure,
@@ -33,11 +33,11 @@ from simulator.chance import (
     Spot,
     TaskFailure,
 )
-from simulator.cloud import OUTCOMES
 from simulator.distributions import Constant, Lognormal, factor
 from simulator.events import EventLog
 from simulator.following import Following
-from simulator.luck import Luck
+from simulator.luck import Luck, keys_of
+from simulator.machine import OUTCOMES
 from simulator.replay import figures_of, replicate
 from simulator.reporting import result_of_plan
 from tests.simulator.chances import ROUGH, random_chance
@@ -169,6 +169,23 @@ def test_a_source_draws_the_same_whatever_others_are_on(name: str) -> None:
         }[name]
 
     assert drawn(alone) == drawn(among)
+
+
+def test_draws_are_uniform_and_independent_over_streams_runs_and_attempts() -> None:
+    """Every pair of 60 columns of draws is uncorrelated, and each of them is uniform."""
+    keys, n = keys_of(11), 4000
+    columns_ = []
+    for stream, run, attempt in itertools.product((0, 2, 3, 6, 7), (0, 1, 2, 3), (0, 1, 2)):
+        out = np.empty(n)
+        kernels.uniforms(keys[stream, 0], keys[stream, 1], run, attempt, out)
+        columns_.append(out)
+    table = np.array(columns_)
+    assert min(st.kstest(column, "uniform").pvalue for column in table) > 1e-4
+    correlation = np.corrcoef(table) - np.eye(len(table))
+    lagged = np.array([np.corrcoef(x[:-1], x[1:])[0, 1] for x in table])
+    # 1,770 pairs of normal variables of deviation 1 / sqrt(n) stay within 5 of them.
+    assert np.abs(correlation).max() < 5 / math.sqrt(n)
+    assert np.abs(lagged).max() < 5 / math.sqrt(n)
 
 
 def test_adding_failures_changes_no_computation() -> None:

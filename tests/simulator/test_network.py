@@ -17,7 +17,7 @@ from autoscale.model.problem import Problem
 from autoscale.model.workflow import WorkflowBuilder
 from simulator import simulate
 from simulator.chance import Chance, Network, Spot
-from simulator.cloud import OUTCOMES
+from simulator.machine import OUTCOMES
 from simulator.market import Market, Trace
 from simulator.network import Link
 from simulator.network import Network as Links

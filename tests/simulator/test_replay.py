@@ -22,7 +22,7 @@ from autoscale.plan.check import check_plan
 from autoscale.plan.decode import decode, tighten
 from autoscale.units import TIME_TOL_S
 from simulator import SimulationResult, simulate
-from simulator.cloud import Cloud, Machine
+from simulator.cloud import Cloud
 from simulator.following import Following
 from tests import problems
 from tests.simulator.clouds import plan_of, right_plan, wrong_plan
@@ -30,6 +30,7 @@ from tests.simulator.clouds import plan_of, right_plan, wrong_plan
 if TYPE_CHECKING:
     from autoscale.plan.plan import Plan
     from simulator.luck import Luck
+    from simulator.machine import Machine
 
 seeds = st.integers(0, 10**6)
 sizes = st.integers(1, 25)
