@@ -8,7 +8,6 @@ process each costs most of the time of a run: they are state, and SimPy's events
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import simpy
@@ -28,6 +27,7 @@ from simulator.machine import (
     Machine,
 )
 from simulator.network import Network
+from simulator.phases import Attempt, Phases
 from simulator.spot import Markets
 
 if TYPE_CHECKING:
@@ -46,18 +46,6 @@ _EVENT_OF = {
     UNGRANTED: kinds.RELEASED,
     STOPPED: kinds.RELEASED,
 }
-
-
-class _Attempt:
-    """One attempt of a task, where its phases are events of their own."""
-
-    __slots__ = ("compute_s", "machine", "moment", "since_s", "task")
-
-    def __init__(
-        self, task: int, machine: Machine, compute_s: float, moment: float | None, since_s: float
-    ) -> None:
-        self.task, self.machine, self.since_s = task, machine, since_s
-        self.compute_s, self.moment = compute_s, moment
 
 
 class Cloud:
@@ -82,19 +70,21 @@ class Cloud:
         w, n = problem.workflow, len(problem.workflow)
         network = luck.chance.network if luck else None
         cache = network is not None and network.cache and problem.transfers
-        self._disks = Disks(w.files) if cache else None
+        self.disks = Disks(w.files) if cache else None
         fair = network is not None and network.sharing == "max-min"
         service = network.service_bandwidth if network else math.inf
-        self._net = Network(self.env, service) if fair and problem.transfers else None
-        self._by_vcpus = network is None or network.weights == "vcpus"
+        by_vcpus = network is None or network.weights == "vcpus"
+        self._phases = None
+        if fair and problem.transfers:
+            self._phases = Phases(self, Network(self.env, service), by_vcpus=by_vcpus)
         self._markets = Markets(luck, problem) if luck else None
         # Read one at a time while the run goes on: lists, because numpy scalars are slow.
         stated = problem.durations_s
         moves = problem.transfers and stated is None
         self._stated: list[list[float]] | None = None if stated is None else stated.tolist()
         self._runtime_s: list[float] = w.runtime_s.tolist()
-        self._in_bytes: list[float] = w.in_bytes.tolist() if moves else [0.0] * n
-        self._out_bytes: list[float] = w.out_bytes.tolist() if moves else [0.0] * n
+        self.in_bytes: list[float] = w.in_bytes.tolist() if moves else [0.0] * n
+        self.out_bytes: list[float] = w.out_bytes.tolist() if moves else [0.0] * n
         self._vcpus: list[int] = w.vcpus.tolist()
         # What tasks hold; a driver may state less for tasks that take no time.
         self.vcpus: list[int]
@@ -105,7 +95,7 @@ class Cloud:
             w.memory_bytes.tolist(),
             w.gpus.tolist(),
         )
-        self._event_of: list[Any] = [None] * n
+        self.event_of: list[Any] = [None] * n
         self._fail_count: dict[int, int] = {}
         self.attempts = [0] * n
         self.machine_of: list[Machine | None] = [None] * n
@@ -225,12 +215,12 @@ class Cloud:
             return
         lost = list(machine.running)
         for task in lost:
-            self._event_of[task] = None
+            self.event_of[task] = None
             self._leave(task, machine)
             if self.log:
                 self.log.add(self.env.now, kinds.LOST, machine.number, task)
-        if self._net:
-            self._net.drop(machine)
+        if self._phases:
+            self._phases.network.drop(machine)
         self._close(machine, machine.dies_as)
         self.driver.on_gone(machine, lost)
 
@@ -301,8 +291,8 @@ class Cloud:
         if luck is not None:
             moment = luck.failure_moment(task, number)
         self.compute_s[task] = compute_s
-        if self._net is not None:
-            self._fetch(_Attempt(task, machine, compute_s, moment, now))
+        if self._phases is not None:
+            self._phases.begin(Attempt(task, machine, compute_s, moment, now))
             return
         fetch_s, store_s = self._transfers_s(task, machine, now)
         self.fetch_s[task], self.store_s[task] = fetch_s, store_s
@@ -311,8 +301,8 @@ class Cloud:
             event.callbacks.append(self._end)
         else:
             event = self.env.timeout(fetch_s + compute_s * moment, task)
-            event.callbacks.append(self._fail)
-        self._event_of[task] = event
+            event.callbacks.append(self.fail)
+        self.event_of[task] = event
 
     def _computation_s(self, task: int, machine: Machine, attempt: int) -> float:
         if self._stated is not None:
@@ -330,13 +320,13 @@ class Cloud:
 
     def _transfers_s(self, task: int, machine: Machine, now: float) -> tuple[float, float]:
         """Return how long a task fetches and stores at its fixed share of the link."""
-        in_bytes, out_bytes = self._in_bytes[task], self._out_bytes[task]
+        in_bytes, out_bytes = self.in_bytes[task], self.out_bytes[task]
         if not in_bytes and not out_bytes:
             return 0.0, 0.0
         share = machine.link.capacity * (self._vcpus[task] / machine.n_vcpus)
-        if self._disks:
-            in_bytes = self._disks.missing_bytes(task, machine.disk, now)
-            self._disks.hold_inputs(task, machine.disk, now + in_bytes / share)
+        if self.disks:
+            in_bytes = self.disks.missing_bytes(task, machine.disk, now)
+            self.disks.hold_inputs(task, machine.disk, now + in_bytes / share)
         return in_bytes / share, out_bytes / share
 
     def _leave(self, task: int, machine: Machine) -> None:
@@ -350,25 +340,27 @@ class Cloud:
 
     def _end(self, event: Any) -> None:
         task = event.value
-        if self._event_of[task] is event:
-            self._ended(task)
+        if self.event_of[task] is event:
+            self.finish(task)
 
-    def _ended(self, task: int) -> None:
+    def finish(self, task: int) -> None:
+        """End a task well, now."""
         machine = self.machine_of[task]
         assert machine is not None
-        self._event_of[task] = None
+        self.event_of[task] = None
         now = self.end_s[task] = self.env.now
         self._leave(task, machine)
         machine.tasks += 1
-        if self._disks:
-            self._disks.hold_outputs(task, machine.disk, now)
+        if self.disks:
+            self.disks.hold_outputs(task, machine.disk, now)
         if self.log:
             self.log.add(now, kinds.ENDED, machine.number, task)
         self.driver.on_ended(task, machine)
 
-    def _fail(self, event: Any) -> None:
+    def fail(self, event: Any) -> None:
+        """End an attempt badly; the event's value is the task, which is tried again."""
         task = event.value
-        if self._event_of[task] is not event:
+        if self.event_of[task] is not event:
             return
         machine = self.machine_of[task]
         failure = self.luck.chance.task_failure if self.luck else None
@@ -383,61 +375,6 @@ class Cloud:
                 f"more than its {failure.retries} retries"
             )
         self._attempt(task, machine, self.env.now)
-
-    # -- transfers over shared links----------------------------------------------------
-
-    def _fetch(self, attempt: _Attempt) -> None:
-        """Begin an attempt of three phases, with an event after each."""
-        task, machine, net = attempt.task, attempt.machine, self._net
-        assert net is not None
-        self._event_of[task] = attempt
-        size = self._in_bytes[task]
-        if self._disks:
-            size = self._disks.missing_bytes(task, machine.disk, attempt.since_s)
-        if size:
-            net.transfer(machine, size, self._weight(task), partial(self._fetched, attempt))
-        else:
-            self._fetched(attempt)
-
-    def _weight(self, task: int) -> float:
-        return float(self._vcpus[task]) if self._by_vcpus else 1.0
-
-    def _fetched(self, attempt: _Attempt) -> None:
-        task, now = attempt.task, self.env.now
-        if self._event_of[task] is not attempt:
-            return
-        self.fetch_s[task] = now - attempt.since_s
-        if self.log:
-            self.log.add(now, kinds.FETCHED, attempt.machine.number, task)
-        if self._disks:
-            self._disks.hold_inputs(task, attempt.machine.disk, now)
-        if attempt.moment is None:
-            event = self.env.timeout(attempt.compute_s, attempt)
-            event.callbacks.append(self._computed)
-        else:
-            event = self.env.timeout(attempt.compute_s * attempt.moment, task)
-            event.callbacks.append(self._fail)
-            self._event_of[task] = event
-
-    def _computed(self, event: Any) -> None:
-        attempt = event.value
-        task, now, net = attempt.task, self.env.now, self._net
-        if self._event_of[task] is not attempt:
-            return
-        if self.log:
-            self.log.add(now, kinds.COMPUTED, attempt.machine.number, task)
-        attempt.since_s = now
-        size = self._out_bytes[task]
-        if size and net is not None:
-            net.transfer(attempt.machine, size, self._weight(task), partial(self._stored, attempt))
-        else:
-            self._stored(attempt)
-
-    def _stored(self, attempt: _Attempt) -> None:
-        task = attempt.task
-        if self._event_of[task] is attempt:
-            self.store_s[task] = self.env.now - attempt.since_s
-            self._ended(task)
 
     # -- the run ----------------------------------------------------------------------------
 

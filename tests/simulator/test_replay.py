@@ -188,9 +188,9 @@ class WatchedCloud(Cloud):
         super()._leave(task, machine)
         self.check(machine)
 
-    def _ended(self, task: int) -> None:
+    def finish(self, task: int) -> None:
         self.ended.append(task)
-        super()._ended(task)
+        super().finish(task)
 
     def _close(self, machine: Machine, outcome: int) -> None:
         assert not machine.gone
