@@ -12,6 +12,8 @@ import math
 import numba
 import numpy as np
 
+from autoscale.model.kernels import billed
+
 _LOW = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _11 = np.uint64(11)
@@ -210,3 +212,368 @@ def quantiles(family, a, b, c, table_p, table_v, p):
     for i in range(p.size):
         out[i] = quantile(family, a, b, c, table_p, table_v, p[i])
     return out
+
+
+# Numbers of the streams, as in simulator.luck.
+_BOOT, _NOBOOT, _TASK, _LEASE, _TRUTH, _CATEGORY, _FAIL, _MOMENT, _DEATH, _SPOT = range(10)
+
+OK, UNDECIDED, FULL = 0, 1, 2
+"""Endings of a run: completed; may have to be given up, which the engine decides; pool full."""
+
+
+@numba.njit(cache=True)
+def _draw(luck, run, stream, entity, attempt):
+    """Return one draw of a stream's distribution."""
+    keys, family, figures, table_ptr, table_p, table_v = luck
+    a, b, c = figures[stream, 0], figures[stream, 1], figures[stream, 2]
+    if family[stream] == 0:
+        return a
+    u = uniform(keys[stream, 0], keys[stream, 1], run, entity, attempt)
+    first, stop = table_ptr[stream], table_ptr[stream + 1]
+    return quantile(family[stream], a, b, c, table_p[first:stop], table_v[first:stop], u)
+
+
+@numba.njit(cache=True)
+def _draw_all(luck, run, stream, out):
+    """Fill ``out`` with the first draw of every entity."""
+    keys, family, figures, table_ptr, table_p, table_v = luck
+    a, b, c = figures[stream, 0], figures[stream, 1], figures[stream, 2]
+    kind = family[stream]
+    if kind == 0:
+        out[:] = a
+        return
+    uniforms(keys[stream, 0], keys[stream, 1], run, 0, out)
+    if kind == 2:  # the usual case, without the calls
+        for i in range(out.size):
+            out[i] = c + math.exp(a + b * normal_quantile(out[i]))
+        return
+    p, v = table_p[table_ptr[stream] : table_ptr[stream + 1]], table_v[table_ptr[stream] :]
+    for i in range(out.size):
+        out[i] = quantile(kind, a, b, c, p, v[: p.size], out[i])
+
+
+@numba.njit(cache=True, inline="always")
+def _heap_push(end, task, first, size, e, x):
+    """Add a task that ends at ``e`` to the heap that begins at ``first``."""
+    i = size
+    while i > 0:
+        up = (i - 1) >> 1
+        if end[first + up] <= e:
+            break
+        end[first + i] = end[first + up]
+        task[first + i] = task[first + up]
+        i = up
+    end[first + i] = e
+    task[first + i] = x
+
+
+@numba.njit(cache=True, inline="always")
+def _heap_pop(end, task, first, size):
+    """Drop the first of the heap's ``size`` tasks."""
+    e, x = end[first + size - 1], task[first + size - 1]
+    n = size - 1
+    i = 0
+    while True:
+        down = 2 * i + 1
+        if down >= n:
+            break
+        if down + 1 < n and end[first + down + 1] < end[first + down]:
+            down += 1
+        if e <= end[first + down]:
+            break
+        end[first + i] = end[first + down]
+        task[first + i] = task[first + down]
+        i = down
+    end[first + i] = e
+    task[first + i] = x
+
+
+@numba.njit(cache=True)
+def _new_machine(
+    pool, count, rules, luck, run, lease, attempt, requested, blocked, unready, is_spot
+):
+    """Draw the fate of a machine and return its number; -1 when the pool is full.
+
+    ``pool`` holds one row a machine: floats requested, usable, closes, dies, last start, last
+    end, slowness, blocked; integers lease, attempt, next, unready, boot fails.
+    """
+    floats, numbers = pool
+    g = count[0]
+    if g == floats.shape[0]:
+        return -1
+    count[0] += 1
+    keys = luck[0]
+    p_noboot, detect_s, notice_s = rules[0], rules[1], rules[5]
+    fails = (
+        p_noboot > 0.0
+        and uniform(keys[_NOBOOT, 0], keys[_NOBOOT, 1], run, lease, attempt) < p_noboot
+    )
+    dies = requested + _draw(luck, run, _DEATH, lease, attempt)
+    closes = dies
+    if is_spot:
+        killed = requested + _draw(luck, run, _SPOT, lease, attempt)
+        closes = min(dies, max(requested, killed - notice_s))
+        dies = min(dies, killed)
+    noboot = 0
+    if fails:
+        noticed = requested + detect_s
+        closes = min(closes, noticed)
+        if noticed < dies:
+            dies = noticed
+            noboot = 1
+    ready = math.inf if fails else requested + _draw(luck, run, _BOOT, lease, attempt)
+    floats[g, 0] = requested
+    floats[g, 1] = max(ready, blocked)
+    floats[g, 2] = closes
+    floats[g, 3] = dies
+    floats[g, 4] = -math.inf
+    floats[g, 5] = -math.inf
+    floats[g, 6] = _draw(luck, run, _LEASE, lease, attempt)
+    floats[g, 7] = blocked
+    numbers[g, 0] = lease
+    numbers[g, 1] = attempt
+    numbers[g, 2] = -1
+    numbers[g, 3] = unready + 1 if ready > closes else 0
+    numbers[g, 4] = noboot
+    return g
+
+
+@numba.njit(cache=True)
+def _next_machine(pool, count, rules, luck, run, g, is_spot):
+    """Return the machine that takes over from ``g``, requested when ``g`` closed."""
+    floats, numbers = pool
+    if numbers[g, 2] >= 0:
+        return numbers[g, 2]
+    gone = min(floats[g, 3], max(floats[g, 2], floats[g, 5]))
+    blocked = max(floats[g, 7], gone)
+    new = _new_machine(
+        pool, count, rules, luck, run, numbers[g, 0], numbers[g, 1] + 1, floats[g, 2], blocked,
+        numbers[g, 3], is_spot,
+    )  # fmt: skip
+    if new >= 0:
+        numbers[g, 2] = new
+    return new
+
+
+@numba.njit(cache=True, nogil=True)
+def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
+    """Play one replication of a fixed plan; the rule is that of :mod:`simulator.following`.
+
+    Tasks are swept in the plan's order, which is topological: when one is reached, all that it
+    may wait for is known, since nothing overtakes it on its lease.
+
+    Parameters
+    ----------
+    run
+        Number of the replication.
+    plan
+        In sweep order: task, lease, planned start, earliest start, fetch, compute, store,
+        needs (n, 3), parent_ptr, parents (as sweep positions), category.
+    leases
+        Type's capacities (leases, 3), start, hold, end, price per hour, tasks, spot, room of heap.
+    luck
+        Coded draws, see :func:`_draw`.
+    rules
+        Probability of no boot, seconds until that is noticed, whether it is billed, attempts;
+        probability of task failure is rules[4]; notice, retries, quantum, minimum, most machines.
+    pool, heap
+        Machines, and the ends of the tasks that run on each; where each heap begins.
+    scratch
+        Arrays over tasks: end (sweep order), truth, factor, luck of failure (task order).
+    out
+        Figures of the run.
+    times
+        First start, start, end by task; not filled when empty.
+    """
+    task_of, lease_of, planned, earliest, fetch, compute, store, need, ptr, parents, category = plan
+    capacity, lease_start, hold, lease_end, price, n_tasks, spot, room = leases
+    floats, numbers = pool
+    heap_end, heap_task, heap_at, heap_size, free = heap
+    end, truth, factor, fate, by_category, current, last_end = scratch
+    keys = luck[0]
+    p_noboot, billed_noboot, most_noboot = rules[0], rules[2], rules[3]
+    p_fail, retries = rules[4], rules[6]
+    quantum, minimum, most = rules[7], rules[8], rules[9]
+    n, n_leases = lease_of.size, lease_start.size
+    count = np.zeros(1, dtype=np.int64)
+    heap_top = 0
+    errs = luck[1][_TRUTH] != 0 or luck[2][_TRUTH, 0] != 1.0
+    errs_alike = luck[1][_CATEGORY] != 0 or luck[2][_CATEGORY, 0] != 1.0
+    noisy = luck[1][_TASK] != 0 or luck[2][_TASK, 0] != 1.0
+    if errs or errs_alike:
+        if errs:
+            _draw_all(luck, run, _TRUTH, truth)
+        else:
+            truth[:] = 1.0
+        if errs_alike:
+            _draw_all(luck, run, _CATEGORY, by_category)
+            for i in range(n):
+                truth[i] *= by_category[category[i]]
+    if noisy:
+        _draw_all(luck, run, _TASK, factor)
+    if p_fail > 0.0:
+        uniforms(keys[_FAIL, 0], keys[_FAIL, 1], run, 0, fate)
+    for f in range(out.size):
+        out[f] = 0.0
+    heap_size[:] = -1
+    current[:] = -1
+    last_end[:] = 0.0
+    makespan = 0.0
+    for x in range(n):
+        lease = lease_of[x]
+        i = task_of[x]
+        is_spot = spot[lease]
+        g = current[lease]
+        if g < 0:
+            # The first machine of a lease has the lease's number, so that it can be found again.
+            g = _new_machine(
+                pool, count, rules, luck, run, lease, 0, max(0.0, lease_start[lease]), 0.0, 0,
+                is_spot,
+            )  # fmt: skip
+            if g < 0:
+                return FULL
+            current[lease] = g
+        ready = 0.0
+        for e in range(ptr[x], ptr[x + 1]):
+            ready = max(ready, end[parents[e]])
+        floor = max(earliest[x], ready)
+        c, m, u = need[x, 0], need[x, 1], need[x, 2]
+        attempt, failures, done = 0, 0, False
+        first_start, t, e = 0.0, 0.0, 0.0
+        while not done:
+            if heap_size[g] < 0:
+                heap_at[g] = heap_top
+                heap_top += room[lease]
+                heap_size[g] = 0
+                free[g, 0] = capacity[lease, 0]
+                free[g, 1] = capacity[lease, 1]
+                free[g, 2] = capacity[lease, 2]
+                if heap_top > heap_end.size:
+                    return FULL
+            usable, closes, before = floats[g, 1], floats[g, 2], floats[g, 4]
+            s = max(floor, max(usable, before))
+            at, size = heap_at[g], heap_size[g]
+            while (
+                size > 0
+                and s < closes
+                and (heap_end[at] <= s or c > free[g, 0] or m > free[g, 1] or u > free[g, 2])
+            ):
+                s = max(s, heap_end[at])
+                y = heap_task[at]
+                free[g, 0] += need[y, 0]
+                free[g, 1] += need[y, 1]
+                free[g, 2] += need[y, 2]
+                _heap_pop(heap_end, heap_task, at, size)
+                size -= 1
+            heap_size[g] = size
+            if s >= closes:
+                new = _next_machine(pool, count, rules, luck, run, g, is_spot)
+                if new < 0:
+                    return FULL
+                if numbers[new, 1] >= most or (p_noboot > 0.0 and numbers[new, 3] >= most_noboot):
+                    return UNDECIDED
+                if attempt == 0:
+                    current[lease] = new
+                g = new
+                continue
+            floats[g, 4] = s
+            if attempt == 0:
+                first_start = s
+                since = planned[x]
+                later = max(since, ready)
+                out[4] += later - since
+                since = max(later, usable)
+                out[5] += since - later
+                later = max(since, before)
+                out[6] += later - since
+                out[7] += max(later, s) - later
+            t = s
+            while True:
+                length = compute[x]
+                if errs or errs_alike:
+                    length *= truth[i]
+                if noisy:
+                    length *= factor[i] if attempt == 0 else _draw(luck, run, _TASK, i, attempt)
+                length *= floats[g, 6]
+                computed = length
+                fails = False
+                if p_fail > 0.0:
+                    if attempt == 0:
+                        fails = fate[i] < p_fail
+                    else:
+                        fails = uniform(keys[_FAIL, 0], keys[_FAIL, 1], run, i, attempt) < p_fail
+                if fails:
+                    length *= uniform(keys[_MOMENT, 0], keys[_MOMENT, 1], run, i, attempt)
+                    e = t + (fetch[x] + length)
+                else:
+                    e = t + (fetch[x] + length + store[x])
+                attempt += 1
+                if attempt >= most:
+                    return UNDECIDED
+                if e > floats[g, 3]:
+                    break
+                if not fails:
+                    done = True
+                    out[9] += computed - compute[x]
+                    break
+                failures += 1
+                if failures > retries:
+                    return UNDECIDED
+                t = e
+            left = min(e, floats[g, 3])
+            floats[g, 5] = max(floats[g, 5], left)
+            if c > 0 and left > s:
+                free[g, 0] -= c
+                free[g, 1] -= m
+                free[g, 2] -= u
+                _heap_push(heap_end, heap_task, heap_at[g], heap_size[g], left, x)
+                heap_size[g] += 1
+            if not done:
+                floor = max(floor, floats[g, 3])
+                new = _next_machine(pool, count, rules, luck, run, g, is_spot)
+                if new < 0:
+                    return FULL
+                if numbers[new, 1] >= most or (p_noboot > 0.0 and numbers[new, 3] >= most_noboot):
+                    return UNDECIDED
+                g = new
+        end[x] = e
+        makespan = max(makespan, e)
+        last_end[lease] = max(last_end[lease], e)
+        out[2] += attempt
+        out[8] += t - first_start
+        if times.shape[0]:
+            times[i, 0] = first_start
+            times[i, 1] = t
+            times[i, 2] = e
+    cost = 0.0
+    machine = 0
+    while machine < count[0]:  # machines that are never used may still be requested on the way
+        g = machine
+        machine += 1
+        lease = numbers[g, 0]
+        if numbers[g, 2] < 0 and floats[g, 2] < last_end[lease]:
+            new = _next_machine(pool, count, rules, luck, run, g, spot[lease])
+            if new < 0:
+                return FULL
+            if numbers[new, 1] >= most or (p_noboot > 0.0 and numbers[new, 3] >= most_noboot):
+                return UNDECIDED
+        if numbers[g, 2] >= 0:
+            released = min(floats[g, 3], max(floats[g, 2], floats[g, 5]))
+        else:
+            released = min(floats[g, 2], last_end[lease] + hold[lease])
+        floats[g, 8] = released
+        out[3] += 1.0
+        if numbers[g, 4] and not billed_noboot > 0.0 and released >= floats[g, 3]:
+            floats[g, 9] = 0.0
+            continue
+        floats[g, 9] = price[lease] / 3600.0 * billed(released - floats[g, 0], quantum, minimum)
+        cost += floats[g, 9]
+    for lease in range(n_leases):
+        if n_tasks[lease] == 0:
+            start = max(0.0, lease_start[lease])
+            held = max(0.0, lease_end[lease] - start)
+            cost += price[lease] / 3600.0 * billed(held, quantum, minimum)
+            out[3] += 1.0
+    out[0] = cost
+    out[1] = makespan
+    return OK

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, Int32Array, IntArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
+    from simulator.events import EventRecords
 
 
 def waits_s(
@@ -72,20 +73,30 @@ class TaskRecords:
     Parameters
     ----------
     lease
-        Number of the lease that ran it.
+        Number of the lease that ran it: of the plan, or of the policy by order of request.
+    machine
+        Which row of the lease records ran it (the last attempt); -1 if it never started.
+    attempts
+        How often it was started.
     ready_s
         When its last parent ended; 0 without parents.
+    first_start_s
+        When it started first.
     start_s, end_s
-        From when to when it held its room on the lease.
+        From when to when its successful attempt ran; NaN in a run that was given up before.
     fetch_s, compute_s, store_s
-        How long it fetched its inputs, computed and stored its outputs, in this order.
+        How long that attempt fetched its inputs, computed and stored its outputs, in this order.
     wait_parents_s, wait_boot_s, wait_order_s, wait_capacity_s
-        Seconds by which it started later than planned, by what it waited for: its parents, its
-        lease's boot, an earlier task of the plan on its lease, room on its lease.
+        Seconds by which it started first later than planned, by what it waited for: its parents,
+        its lease's boot, an earlier task of the plan on its lease, room on its lease. Without a
+        plan, it is planned to start when its parents have ended, and all waiting is for room.
     """
 
     lease: Int32Array
+    machine: Int32Array
+    attempts: Int32Array
     ready_s: FloatArray
+    first_start_s: FloatArray
     start_s: FloatArray
     fetch_s: FloatArray
     compute_s: FloatArray
@@ -104,30 +115,45 @@ class TaskRecords:
         """Seconds by which each task started later than planned, shape (tasks,)."""
         return self.wait_parents_s + self.wait_boot_s + self.wait_order_s + self.wait_capacity_s
 
+    @property
+    def rerun_s(self) -> FloatArray:
+        """Seconds from the first start to the start of the attempt that succeeded."""
+        return self.start_s - self.first_start_s
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LeaseRecords:
-    """One row a lease, in the plan's order; shape (leases,).
+    """One row a machine, in the order of the plan's leases; shape (machines,).
+
+    A lease has one machine unless machines fail or are interrupted; those that follow come after
+    it.
 
     Parameters
     ----------
     type
         Index into the catalogue.
+    lease, attempt
+        The lease of the plan that it served, and how many machines had served it before.
     requested_s, ready_s, released_s
-        When it was requested, had booted, and was released, seconds; ``ready_s`` is NaN for a
-        lease that ran nothing.
+        When it was requested (with a spot market: granted), had booted, and ended, seconds;
+        ``ready_s`` is NaN where it never did.
+    outcome
+        How it ended, index into :data:`simulator.cloud.OUTCOMES`.
     billed_s, cost_usd
         Seconds charged, and what they cost in USD.
     tasks
-        How many tasks it ran.
+        How many tasks ended well on it.
     busy_vcpu_s
-        vCPU-seconds held by tasks.
+        vCPU-seconds held by tasks, failed attempts included.
     """
 
     type: Int32Array
+    lease: Int32Array
+    attempt: Int32Array
     requested_s: FloatArray
     ready_s: FloatArray
     released_s: FloatArray
+    outcome: Int32Array
     billed_s: FloatArray
     cost_usd: FloatArray
     tasks: IntArray
@@ -147,25 +173,33 @@ class SimulationResult:
         What was planned and played.
     tasks, leases
         The records.
+    events
+        Everything that happened, if that was asked for.
+    reason
+        Why the run was given up; None for a run that was completed.
     """
 
     problem: Problem
     tasks: TaskRecords
     leases: LeaseRecords
+    events: EventRecords | None = None
+    reason: str | None = None
 
     @property
     def n_leases(self) -> int:
-        """Number of leases."""
+        """Number of machines: leases of the plan, and those that took over from failed ones."""
         return int(self.leases.type.size)
 
     @property
     def makespan_s(self) -> float:
-        """When the last task ended, seconds."""
+        """When the last task ended, seconds; infinite for a run that was given up."""
+        if self.reason is not None:
+            return math.inf
         return float(self.tasks.end_s.max(initial=0.0))
 
     @property
     def cost_usd(self) -> float:
-        """What all leases were charged, USD."""
+        """What all machines were charged, USD."""
         return math.fsum(self.leases.cost_usd)
 
     @property
@@ -224,17 +258,22 @@ class SimulationResult:
         return frame
 
     def leases_frame(self) -> pd.DataFrame:
-        """Return one row a lease: type, times, cost, utilisation."""
+        """Return one row a machine: type, lease, times, ending, cost, utilisation."""
         import pandas as pd
+
+        from simulator.cloud import OUTCOMES
 
         columns = {name: getattr(self.leases, name) for name in LeaseRecords.__dataclass_fields__}
         frame = pd.DataFrame(columns)
         names = np.array(self.problem.catalog.names)
         frame.insert(0, "instance_type", names[frame.pop("type")])
+        frame["outcome"] = np.array(OUTCOMES)[self.leases.outcome]
         frame["utilisation"] = self.leases.busy_vcpu_s / np.maximum(self.leased_vcpu_s, 1e-12)
-        return frame.rename_axis("lease")
+        return frame.rename_axis("machine")
 
     def __repr__(self) -> str:
+        if self.reason is not None:
+            return f"SimulationResult({self.problem.workflow.name!r}: given up: {self.reason})"
         late_s = self.tasks.late_s
         n_late = int((late_s > TIME_TOL_S).sum())
         lateness = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,28 +11,54 @@ from autoscale.errors import InputError
 
 if TYPE_CHECKING:
     from autoscale.plan.plan import Plan
+    from simulator.chance import Chance
     from simulator.records import SimulationResult
 
 
-def simulate(plan: Plan) -> SimulationResult:
-    """Play a plan on a simulated cloud with all chance off and return what happened.
+def simulate(
+    plan: Plan,
+    chance: Chance | None = None,
+    *,
+    seed: int = 0,
+    run: int = 0,
+    early: bool = False,
+    events: bool = False,
+    limit_s: float = math.inf,
+) -> SimulationResult:
+    """Play a plan on a simulated cloud and return what happened.
 
     The plan's leases and order are kept, its planned starts are waited for, and nothing else of
-    it is believed: durations, waits, releases and the bill are found again. A feasible plan is
-    reproduced; one that is not shows as late tasks, longer leases and a higher cost. The rule is
-    stated in full in :mod:`simulator.engine`.
+    it is believed: durations, waits, releases and the bill are found again. With all chance off a
+    feasible plan is reproduced; one that is not shows as late tasks, longer leases and a higher
+    cost. The rule is stated in full in :mod:`simulator.following`.
 
     Parameters
     ----------
     plan
         The plan, with its problem.
+    chance
+        What may go otherwise than planned; nothing if None.
+    seed, run
+        Which luck, and which replication of it; both >= 0. The same pair meets the same luck
+        with every plan, and a source of chance meets the same luck whatever others are on.
+    early
+        Start tasks before their planned start where parents, lease and order allow it.
+    events
+        Record every event.
+    limit_s
+        Give up after so many simulated seconds, > 0.
+
+    Returns
+    -------
+    SimulationResult
+        Its ``reason`` says why a run was given up: retries used up, machines that never boot.
 
     Raises
     ------
     InputError
         When the plan cannot be played at all: it does not belong to its problem (another number
         of tasks, unknown leases or types), a time is not finite, or a task does not fit the type
-        of its lease and could never start.
+        of its lease and could never start; a negative seed or run.
 
     Examples
     --------
@@ -40,6 +67,8 @@ def simulate(plan: Plan) -> SimulationResult:
     >>> from autoscale.model.problem import Problem
     >>> from autoscale.model.workflow import WorkflowBuilder
     >>> from autoscale.plan.decode import decode
+    >>> from simulator.chance import Boot, Chance
+    >>> from simulator.distributions import Constant
     >>> builder = WorkflowBuilder("two steps").add("first", runtime_s=60)
     >>> workflow = builder.add("second", runtime_s=30, parents=["first"]).build()
     >>> small = InstanceType(name="small", vcpus=1, memory_gib=2, price_usd_per_hour=0.2)
@@ -49,14 +78,26 @@ def simulate(plan: Plan) -> SimulationResult:
     SimulationResult('two steps': $0.01, 3m00s, 1 leases, 50% utilised, every task on time)
     >>> result.reproduces(plan)
     True
+    >>> simulate(plan, Chance(boot=Boot(time_s=Constant(value=120)))).makespan_s
+    210.0
     """
-    _check(plan)
-    from simulator.engine import Engine
+    check_plan_playable(plan)
+    if not limit_s > 0:
+        raise InputError(f"limit_s: expected seconds > 0, got {limit_s!r}")
+    from simulator.cloud import Cloud
+    from simulator.events import EventLog
+    from simulator.following import Following
+    from simulator.luck import Luck
+    from simulator.reporting import result_of_plan
 
-    return Engine(plan).run()
+    luck = Luck(chance, plan.problem, seed, run) if chance is not None else None
+    cloud = Cloud(plan.problem, luck, EventLog() if events else None)
+    driver = Following(plan, cloud, early=early)
+    reason = cloud.run(driver, limit_s)
+    return result_of_plan(cloud, driver, reason)
 
 
-def _check(plan: Plan) -> None:
+def check_plan_playable(plan: Plan) -> None:
     """Refuse a plan that cannot be played, so that the engine always comes to an end."""
     w, where = plan.problem.workflow, f"plan for workflow {plan.problem.workflow.name!r}"
     tasks = (plan.task_lease, plan.task_start_s, plan.task_end_s)

@@ -22,12 +22,14 @@ from autoscale.plan.check import check_plan
 from autoscale.plan.decode import decode, tighten
 from autoscale.units import TIME_TOL_S
 from simulator import SimulationResult, simulate
-from simulator.engine import Engine, LeaseState
+from simulator.cloud import Cloud, Machine
+from simulator.following import Following
 from tests import problems
 from tests.simulator.clouds import plan_of, right_plan, wrong_plan
 
 if TYPE_CHECKING:
     from autoscale.plan.plan import Plan
+    from simulator.luck import Luck
 
 seeds = st.integers(0, 10**6)
 sizes = st.integers(1, 25)
@@ -153,36 +155,55 @@ def test_waits_add_up_to_lateness_and_items_to_totals(seed: int, n_tasks: int) -
     assert (leases.requested_s >= plan.lease_start_s).all()
 
 
-class WatchedEngine(Engine):
+class WatchedCloud(Cloud):
     """Checks at every event that time goes on, rooms hold, and every task ends once."""
 
-    def __init__(self, plan: Plan) -> None:
-        super().__init__(plan)
+    def __init__(self, problem: Any, luck: Luck | None = None) -> None:
+        super().__init__(problem, luck)
         self.last_s = 0.0
         self.ended: list[int] = []
-        self.full = [(x.free_vcpus, x.free_memory, x.free_gpus) for x in self._leases]
 
-    def _advance(self, lease: LeaseState) -> None:
-        super()._advance(lease)
+    def check(self, machine: Machine) -> None:
+        """Check one machine now."""
         assert self.env.now >= self.last_s
         self.last_s = self.env.now
-        for x, full in zip(self._leases, self.full, strict=True):
-            free = (x.free_vcpus, x.free_memory, x.free_gpus)
-            assert all(0 <= some <= all_ for some, all_ in zip(free, full, strict=True))
+        t = self.problem.catalog.types[machine.type]
+        assert 0 <= machine.free_vcpus <= t.vcpus
+        assert 0 <= machine.free_memory <= t.memory_bytes
+        assert 0 <= machine.free_gpus <= t.gpus
+        assert t.vcpus - machine.free_vcpus == sum(self.vcpus[i] for i in machine.running)
+        assert machine.busy_vcpu_s >= 0
 
-    def _end(self, event: Any) -> None:
-        super()._end(event)
-        self.ended.append(event.value)
+    def start(self, task: int, machine: Machine) -> None:
+        assert machine.ready
+        assert not machine.gone
+        assert not machine.closed
+        assert math.isnan(self.end_s[task])
+        assert all(not math.isnan(self.end_s[p]) for p in self.problem.workflow.parents_of(task))
+        super().start(task, machine)
+        self.check(machine)
+
+    def _leave(self, task: int, machine: Machine) -> None:
+        super()._leave(task, machine)
+        self.check(machine)
+
+    def _ended(self, task: int) -> None:
+        self.ended.append(task)
+        super()._ended(task)
+
+    def _close(self, machine: Machine, outcome: int) -> None:
+        assert not machine.gone
+        assert not machine.running
+        super()._close(machine, outcome)
 
 
 @some
 @given(seeds, sizes, st.sampled_from([right_plan, wrong_plan]))
 def test_rooms_hold_at_every_event(seed: int, n_tasks: int, make: Any) -> None:
-    engine = WatchedEngine(make(seed, n_tasks))
-    engine.run()
-    assert sorted(engine.ended) == list(range(n_tasks))
-    for x, full in zip(engine._leases, engine.full, strict=True):
-        assert (x.free_vcpus, x.free_memory, x.free_gpus) == full
+    plan = make(seed, n_tasks)
+    cloud = WatchedCloud(plan.problem)
+    assert cloud.run(Following(plan, cloud)) is None
+    assert sorted(cloud.ended) == list(range(n_tasks))
 
 
 def test_rounding_does_not_grow_along_a_long_chain() -> None:
