@@ -5,9 +5,12 @@ usage: PYTHONPATH=. python benchmarks/simgrid_agreement.py [--shared ../shared] 
 Needs SimGrid's Python bindings (Debian: ``apt-get install python3-simgrid``). Figures are relative
 differences of the makespan, SimGrid against the engine, each plan played with runtimes that are
 not as planned (coefficient of variation 0.3), so that orders, waits and capacities decide:
-``compute``: no transfers; ``transfers``: each at its fixed share of the link, in SimGrid's plain
-fluid model (CM02); ``LV08``: the same in SimGrid's default model, which takes 3 % of every link
-for protocol overhead.
+``compute``: no transfers; ``transfers``: each at its fixed share of the link; ``contended``:
+transfers share their link and the storage service max-min fairly, the service so slow that half
+of the plan's time would go by if it were never idle; all in SimGrid's plain fluid model (CM02).
+``transfers LV08``, ``contended LV08``: the same in SimGrid's default model, which takes 3 % of
+every link for protocol overhead and weighs transfers by the links on their way. ``slower``: how
+much longer contention makes the plan.
 """
 
 from __future__ import annotations
@@ -20,10 +23,17 @@ from pathlib import Path
 import numpy as np
 
 from simulator import simulate
+from simulator.chance import Chance
 from tests.simgrid import cases
 from tests.simgrid.outside import ask, described, python_with_simgrid
 
-COLUMNS = {"compute": ("off", "CM02"), "transfers": ("caps", "CM02"), "LV08": ("caps", "LV08")}
+COLUMNS = {
+    "compute": ("off", "CM02"),
+    "transfers": ("caps", "CM02"),
+    "contended": ("max-min", "CM02"),
+    "transfers LV08": ("caps", "LV08"),
+    "contended LV08": ("max-min", "LV08"),
+}
 
 
 def measure(name: str, number: int) -> dict[str, str | float]:
@@ -37,8 +47,11 @@ def measure(name: str, number: int) -> dict[str, str | float]:
     }
     for column, (network, model) in COLUMNS.items():
         played = plan.replace(problem=plan.problem.replace(transfers=network != "off"))
-        ours_s = simulate(played).makespan_s
-        row[column] = ask(described(played, network, model))[1].max() / ours_s - 1
+        shared = cases.contended(plan, "equal") if network == "max-min" else None
+        ours_s = simulate(played, shared and Chance(network=shared)).makespan_s
+        row[column] = ask(described(played, network, model, shared))[1].max() / ours_s - 1
+        if column == "contended":
+            row["slower"] = f"{ours_s / simulate(plan).makespan_s:.2f}"
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from autoscale.api import example_names, make_problem, read_workflow
 from autoscale.errors import InfeasibleError
 from autoscale.optimize.planner import solve
 from autoscale.workloads import generate
+from simulator.chance import Network
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +102,11 @@ def drifted(plan: Plan, seed: int, cv: float = 0.3) -> Plan:
     factor = np.random.default_rng(seed).lognormal(-(sigma**2) / 2, sigma, len(workflow))
     longer = workflow.replace(runtime_s=workflow.runtime_s * factor)
     return plan.replace(problem=plan.problem.replace(workflow=longer))
+
+
+def contended(plan: Plan, weights: Literal["vcpus", "equal"], use: float = 0.5) -> Network:
+    """Return a network whose service would be busy for a share of the plan, were it never idle."""
+    w = plan.problem.workflow
+    moved = float((w.in_bytes + w.out_bytes).sum())
+    service = max(moved / (use * plan.makespan_s), 1.0)
+    return Network(sharing="max-min", weights=weights, service_bandwidth=service)

@@ -9,12 +9,12 @@ needs nothing else; it shares no code with the project. Input::
      "storage_bandwidth": null,               bytes/s of the store as a whole in "max-min"
      "leases": [{"start_s", "speed", "vcpus", "memory", "gpus", "bandwidth", "order": [tasks]}],
      "tasks": [{"lease", "not_before_s", "runtime_s", "vcpus", "memory", "gpus",
-                "in_bytes", "out_bytes", "rate", "parents": [tasks]}]}
+                "in_bytes", "out_bytes", "rate", "flows", "parents": [tasks]}]}
 
 Every lease is a host of ``vcpus`` cores behind one link to the host that stores the files. Its
 actor waits for the boot and starts the tasks in the lease's order, each when its parents have
-ended, its time has come and there is room. A task is an actor: it fetches its input as one flow,
-computes as one execution a vCPU, and stores its output as one flow. Output::
+ended, its time has come and there is room. A task is an actor: it fetches its input, computes as
+one execution a vCPU, and stores its output. Output::
 
     {"start_s": [...], "end_s": [...], "simgrid": "3.32.0"}
 """
@@ -78,9 +78,11 @@ class Run:
             host = zone.create_host(f"lease{number}", FLOPS * row["speed"])
             host.core_count = row["vcpus"]
             host.seal()
+            way = [*backbone]
             if row["bandwidth"] is not None:
                 link = zone.create_link(f"link{number}", row["bandwidth"]).set_latency(0).seal()
-                way = [*backbone, sg.LinkInRoute(link)]
+                way.append(sg.LinkInRoute(link))
+            if way:
                 zone.add_route(store.netpoint, host.netpoint, None, None, way, True)
             leases.append(Lease(sg, row, host))
         zone.seal()
@@ -126,11 +128,19 @@ class Run:
     def move(self, size: float, i: int, source: Any, target: Any) -> None:
         """Send bytes between a host and the store."""
         task = self.tasks[i]
-        bandwidth = self.plan["leases"][task["lease"]]["bandwidth"]
-        if self.plan["network"] == "off" or not size > 0 or bandwidth is None:
+        network, alone = self.plan["network"], self.plan["storage_bandwidth"] is None
+        unlimited = alone and self.plan["leases"][task["lease"]]["bandwidth"] is None
+        if network == "off" or not size > 0 or unlimited:
             return
-        if self.plan["network"] == "max-min":
-            self.sg.Comm.sendto_init(source, target).set_payload_size(round(size)).wait()
+        if network == "max-min":
+            # As many flows as the transfer has shares of a link.
+            part = round(size / task["flows"])
+            new = self.sg.Comm.sendto_init
+            flows = [
+                new(source, target).set_payload_size(part).start() for _ in range(task["flows"])
+            ]
+            for flow in flows:
+                flow.wait()
             return
         # Only a message between two actors can have a rate.
         box = self.sg.Mailbox.by_name(f"task{i}")

@@ -15,6 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray
     from autoscale.plan.plan import Plan
+    from simulator.chance import Network
 
 DRIVER = Path(__file__).with_name("driver.py")
 PYTHONS = ("/usr/bin/python3", "python3")
@@ -45,8 +46,12 @@ def order_of(plan: Plan) -> list[list[int]]:
     return order
 
 
-def described(plan: Plan, network: str, model: str = "CM02") -> dict[str, Any]:
+def described(
+    plan: Plan, network: str, model: str = "CM02", chance: Network | None = None
+) -> dict[str, Any]:
     """Return what the driver reads: the plan's leases, order and earliest starts, no durations."""
+    service = chance.service_bandwidth if chance else math.inf
+    by_vcpus = chance is not None and chance.weights == "vcpus"
     problem, w = plan.problem, plan.problem.workflow
     types = [problem.catalog[int(k)] for k in plan.lease_type]
     order = order_of(plan)
@@ -76,6 +81,7 @@ def described(plan: Plan, network: str, model: str = "CM02") -> dict[str, Any]:
             "in_bytes": float(w.in_bytes[i]),
             "out_bytes": float(w.out_bytes[i]),
             "rate": min(links[lease] * int(w.vcpus[i]) / types[lease].vcpus, 1e300),
+            "flows": int(w.vcpus[i]) if by_vcpus else 1,
             "parents": w.parents_of(i).tolist(),
         }
         for i, lease in enumerate(plan.task_lease.tolist())
@@ -84,7 +90,7 @@ def described(plan: Plan, network: str, model: str = "CM02") -> dict[str, Any]:
         "boot_s": problem.boot_s,
         "network": network,
         "model": model,
-        "storage_bandwidth": None,
+        "storage_bandwidth": service if math.isfinite(service) else None,
         "leases": leases,
         "tasks": tasks,
     }
