@@ -8,6 +8,7 @@ process each costs most of the time of a run: they are state, and SimPy's events
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import simpy
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from simulator.luck import Luck
 
 MOST_MACHINES = 1000
-"""Machines for one lease, or restarts of one task, after which a run gives up."""
+"""Machines for one lease, or starts of one task, after which a run gives up."""
 
 OUTCOMES = (
     "released", "boot failed", "instance failed", "interrupted", "never granted", "stopped",
@@ -67,9 +68,9 @@ class Machine:
         "granted",
         "lease",
         "link",
+        "n_vcpus",
         "number",
         "outcome",
-        "n_vcpus",
         "ready",
         "ready_s",
         "released_s",
@@ -98,6 +99,18 @@ class Machine:
         self.dies_as = self.outcome = _RELEASED
         self.billed_s = self.cost_usd = self.busy_vcpu_s = 0.0
         self.tasks = 0
+
+
+class _Attempt:
+    """One attempt of a task, where its phases are events of their own."""
+
+    __slots__ = ("compute_s", "machine", "moment", "since_s", "task")
+
+    def __init__(
+        self, task: int, machine: Machine, compute_s: float, moment: float | None, since_s: float
+    ) -> None:
+        self.task, self.machine, self.since_s = task, machine, since_s
+        self.compute_s, self.moment = compute_s, moment
 
 
 class Driver(Protocol):
@@ -340,37 +353,25 @@ class Cloud:
         self._attempt(task, machine, now)
 
     def _attempt(self, task: int, machine: Machine, now: float) -> None:
-        attempt = self.attempts[task]
-        self.attempts[task] = attempt + 1
+        number = self.attempts[task]
+        if number >= MOST_MACHINES:
+            raise GaveUp(
+                f"task {str(self.problem.workflow.ids[task])!r} has been started {number} times "
+                "and never ended well; lower the probabilities of failure"
+            )
+        self.attempts[task] = number + 1
         self.start_s[task] = now
         if self.log:
             self.log.add(now, kinds.STARTED, machine.number, task)
-        luck = self.luck
-        if self._stated is not None:
-            compute_s = self._stated[task][machine.type]
-        else:
-            compute_s = self._runtime_s[task] / machine.speed
-        moment = None
+        luck, moment = self.luck, None
+        compute_s = self._computation_s(task, machine, number)
         if luck is not None:
-            if luck.truth is not None:
-                compute_s *= luck.truth[task]
-            if luck.task_factor_first is not None:
-                compute_s *= luck.task_factor(task, attempt)
-            compute_s *= machine.slowness
-            moment = luck.failure_moment(task, attempt)
+            moment = luck.failure_moment(task, number)
         self.compute_s[task] = compute_s
         if self._net is not None:
-            self._fetch(task, machine, compute_s, moment)
+            self._fetch(_Attempt(task, machine, compute_s, moment, now))
             return
-        in_bytes, out_bytes = self._in_bytes[task], self._out_bytes[task]
-        fetch_s = store_s = 0.0
-        if in_bytes or out_bytes:
-            share = machine.link.capacity * (self._vcpus[task] / machine.n_vcpus)
-            if self._cache:
-                in_bytes = self._missing(task, machine, now)
-            fetch_s, store_s = in_bytes / share, out_bytes / share
-            if self._cache:
-                self._on_disk(task, machine, now + fetch_s, inputs=True)
+        fetch_s, store_s = self._transfers_s(task, machine, now)
         self.fetch_s[task], self.store_s[task] = fetch_s, store_s
         if moment is None:
             event = self.env.timeout(fetch_s + compute_s + store_s, task)
@@ -379,6 +380,31 @@ class Cloud:
             event = self.env.timeout(fetch_s + compute_s * moment, task)
             event.callbacks.append(self._fail)
         self._event_of[task] = event
+
+    def _computation_s(self, task: int, machine: Machine, attempt: int) -> float:
+        if self._stated is not None:
+            compute_s = self._stated[task][machine.type]
+        else:
+            compute_s = self._runtime_s[task] / machine.speed
+        luck = self.luck
+        if luck is not None:
+            if luck.truth is not None:
+                compute_s *= luck.truth[task]
+            if luck.task_factor_first is not None:
+                compute_s *= luck.task_factor(task, attempt)
+            compute_s *= machine.slowness
+        return compute_s
+
+    def _transfers_s(self, task: int, machine: Machine, now: float) -> tuple[float, float]:
+        """Return how long a task fetches and stores at its fixed share of the link."""
+        in_bytes, out_bytes = self._in_bytes[task], self._out_bytes[task]
+        if not in_bytes and not out_bytes:
+            return 0.0, 0.0
+        share = machine.link.capacity * (self._vcpus[task] / machine.n_vcpus)
+        if self._cache:
+            in_bytes = self._missing(task, machine, now)
+            self._on_disk(task, machine, now + in_bytes / share, inputs=True)
+        return in_bytes / share, out_bytes / share
 
     def _leave(self, task: int, machine: Machine) -> None:
         """Give back the room that a task holds."""
@@ -427,51 +453,57 @@ class Cloud:
 
     # -- transfers over shared links, files on local disks ----------------------------------
 
-    def _fetch(self, task: int, machine: Machine, compute_s: float, moment: float | None) -> None:
-        """Run the three phases of an attempt with an event after each."""
-        began = self.env.now
-        token = self._event_of[task] = object()
-        weight = float(self._vcpus[task]) if self._by_vcpus else 1.0
-        net = self._net
+    def _fetch(self, attempt: _Attempt) -> None:
+        """Begin an attempt of three phases, with an event after each."""
+        task, machine, net = attempt.task, attempt.machine, self._net
         assert net is not None
+        self._event_of[task] = attempt
+        missing = self._missing(task, machine, attempt.since_s) if self._cache else None
+        size = self._in_bytes[task] if missing is None else missing
+        if size:
+            net.transfer(machine, size, self._weight(task), partial(self._fetched, attempt))
+        else:
+            self._fetched(attempt)
 
-        def fetched() -> None:
-            if self._event_of[task] is not token:
-                return
-            now = self.env.now
-            self.fetch_s[task] = now - began
-            if self.log:
-                self.log.add(now, kinds.FETCHED, machine.number, task)
-            if self._cache:
-                self._on_disk(task, machine, now, inputs=True)
-            last = moment is not None
-            event = self.env.timeout(compute_s * moment if moment is not None else compute_s, task)
-            event.callbacks.append(self._fail if last else computed)
+    def _weight(self, task: int) -> float:
+        return float(self._vcpus[task]) if self._by_vcpus else 1.0
+
+    def _fetched(self, attempt: _Attempt) -> None:
+        task, now = attempt.task, self.env.now
+        if self._event_of[task] is not attempt:
+            return
+        self.fetch_s[task] = now - attempt.since_s
+        if self.log:
+            self.log.add(now, kinds.FETCHED, attempt.machine.number, task)
+        if self._cache:
+            self._on_disk(task, attempt.machine, now, inputs=True)
+        if attempt.moment is None:
+            event = self.env.timeout(attempt.compute_s, attempt)
+            event.callbacks.append(self._computed)
+        else:
+            event = self.env.timeout(attempt.compute_s * attempt.moment, task)
+            event.callbacks.append(self._fail)
             self._event_of[task] = event
 
-        def computed(event: Any) -> None:
-            if self._event_of[task] is not event:
-                return
-            now = self.env.now
-            if self.log:
-                self.log.add(now, kinds.COMPUTED, machine.number, task)
-            size = self._out_bytes[task]
-            if not size:
-                self._ended(task)
-                return
-
-            def stored() -> None:
-                if self._event_of[task] is event:
-                    self.store_s[task] = self.env.now - now
-                    self._ended(task)
-
-            net.transfer(machine, size, weight, stored)
-
-        size = self._missing(task, machine, began) if self._cache else self._in_bytes[task]
-        if size:
-            net.transfer(machine, size, weight, fetched)
+    def _computed(self, event: Any) -> None:
+        attempt = event.value
+        task, now, net = attempt.task, self.env.now, self._net
+        if self._event_of[task] is not attempt:
+            return
+        if self.log:
+            self.log.add(now, kinds.COMPUTED, attempt.machine.number, task)
+        attempt.since_s = now
+        size = self._out_bytes[task]
+        if size and net is not None:
+            net.transfer(attempt.machine, size, self._weight(task), partial(self._stored, attempt))
         else:
-            fetched()
+            self._stored(attempt)
+
+    def _stored(self, attempt: _Attempt) -> None:
+        task = attempt.task
+        if self._event_of[task] is attempt:
+            self.store_s[task] = self.env.now - attempt.since_s
+            self._ended(task)
 
     def _missing(self, task: int, machine: Machine, now: float) -> float:
         """Return the bytes of a task's inputs that are not on the machine's disk."""

@@ -145,39 +145,39 @@ def chrome_trace(result: SimulationResult) -> Iterator[dict[str, Any]]:
         yield _span("boot", row, 0, start, booted)
         if booted < end:
             yield _span("ready", row, 0, booted, end)
-    yield from _attempts(events, result.problem)
+    w = result.problem.workflow
+    for task, machine, start, end, kind, lane in attempts_of(events).tolist():
+        label, outcome = w.categories[w.category[int(task)]], KINDS[int(kind)]
+        span = _span(label, int(machine), int(lane) + 1, start, end)
+        yield span | {"args": {"task": str(w.ids[int(task)]), "outcome": outcome}}
 
 
-def _span(
-    name: str, pid: int, tid: int, start_s: float, end_s: float, **args: Any
-) -> dict[str, Any]:
-    span: dict[str, Any] = {"ph": "X", "name": name, "pid": pid, "tid": tid}
-    span |= {"ts": start_s * 1e6, "dur": (end_s - start_s) * 1e6}
-    return span | ({"args": args} if args else {})
+def _span(name: str, pid: int, tid: int, start_s: float, end_s: float) -> dict[str, Any]:
+    dur = (end_s - start_s) * 1e6
+    return {"ph": "X", "name": name, "pid": pid, "tid": tid, "ts": start_s * 1e6, "dur": dur}
 
 
-def _attempts(events: EventRecords, problem: Problem) -> Iterator[dict[str, Any]]:
-    """Yield one span an attempt, on the lowest lane of its machine that is free."""
-    w = problem.workflow
+def attempts_of(events: EventRecords) -> FloatArray:
+    """Return one row an attempt, in the order of their ends.
+
+    Returns
+    -------
+    attempts
+        Columns task, machine, start, end, kind of its end, and the lowest lane of its machine
+        that was free when it started.
+    """
     begun: dict[int, tuple[float, int]] = {}
-    taken: dict[int, set[int]] = {}
-    rows = zip(
-        events.time_s.tolist(),
-        events.kind.tolist(),
-        events.machine.tolist(),
-        events.task.tolist(),
-        strict=True,
-    )
-    for time_s, kind, machine, task in rows:
-        lanes = taken.setdefault(machine, set())
+    lanes: dict[int, set[int]] = {}
+    found: list[tuple[float, ...]] = []
+    columns = (events.time_s, events.kind, events.machine, events.task)
+    for time_s, kind, machine, task in zip(*(c.tolist() for c in columns), strict=True):
+        taken = lanes.setdefault(machine, set())
         if kind == STARTED:
-            lane = next(x for x in range(1, len(lanes) + 2) if x not in lanes)
-            lanes.add(lane)
+            lane = next(x for x in range(len(taken) + 1) if x not in taken)
+            taken.add(lane)
             begun[task] = (time_s, lane)
-        elif kind in (FAILED, LOST, ENDED):
+        elif kind in (ENDED, FAILED, LOST):
             start_s, lane = begun.pop(task)
-            lanes.discard(lane)
-            yield _span(
-                w.categories[w.category[task]], machine, lane, start_s, time_s,
-                task=str(w.ids[task]), outcome=KINDS[kind],
-            )  # fmt: skip
+            taken.discard(lane)
+            found.append((task, machine, start_s, time_s, kind, lane))
+    return np.array(found, dtype=np.float64).reshape(-1, 6)

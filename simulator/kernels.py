@@ -434,8 +434,8 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
                 return FULL
             current[lease] = g
         ready = 0.0
-        for e in range(ptr[x], ptr[x + 1]):
-            ready = max(ready, end[parents[e]])
+        for edge in range(ptr[x], ptr[x + 1]):
+            ready = max(ready, end[parents[edge]])
         floor = max(earliest[x], ready)
         c, m, u = need[x, 0], need[x, 1], need[x, 2]
         attempt, failures, done = 0, 0, False

@@ -246,6 +246,30 @@ class SimulationResult:
         """Return whether every time (s) and cost (USD) is the plan's, to within ``tol``."""
         return all(difference <= tol for difference in self.differences(plan).values())
 
+    def as_plan(self) -> Plan:
+        """Return what happened as if it had been planned so: machines are leases.
+
+        Of several attempts of a task the one that succeeded counts.
+
+        Raises
+        ------
+        InputError
+            For a run that was given up.
+        """
+        from autoscale.plan.plan import Plan
+
+        if self.reason is not None:
+            raise InputError(f"a run that was given up is no plan: {self.reason}")
+        return Plan(
+            problem=self.problem,
+            lease_type=self.leases.type,
+            lease_start_s=self.leases.requested_s,
+            lease_end_s=self.leases.released_s,
+            task_lease=self.tasks.machine,
+            task_start_s=self.tasks.start_s,
+            task_end_s=self.tasks.end_s,
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row a task: where it ran, when, and what it waited for."""
         import pandas as pd
@@ -254,7 +278,8 @@ class SimulationResult:
         frame = pd.DataFrame(columns)
         names = np.array(self.problem.catalog.names)
         frame.insert(0, "task", self.problem.workflow.ids.tolist())
-        frame.insert(2, "instance_type", names[self.leases.type[self.tasks.lease]])
+        kinds = names[self.leases.type[self.tasks.machine]]
+        frame.insert(2, "instance_type", np.where(self.tasks.machine >= 0, kinds, ""))
         return frame
 
     def leases_frame(self) -> pd.DataFrame:

@@ -68,12 +68,15 @@ class Replications:
         Why runs were given up, by run.
     wanted
         How many runs were asked for; there are fewer after an interruption or an early stop.
+    interrupted
+        Whether Ctrl-C ended them.
     """
 
     plan: Plan
     figures: FloatArray
     reasons: dict[int, str] = field(default_factory=dict)
     wanted: int
+    interrupted: bool = False
 
     def __len__(self) -> int:
         return int(self.figures.shape[0])
@@ -210,11 +213,6 @@ class Kernel:
                 return None
             self._grow(2 * self._pool[0].shape[0])
 
-    def machines(self) -> tuple[FloatArray, FloatArray]:
-        """Return lease, attempt, and request, release, cost of the machines of the last run."""
-        floats, numbers = self._pool
-        return numbers[:, :2], floats[:, [0, 8, 9]]
-
 
 def _parents_in(order: Any, plan: Plan) -> tuple[Any, Any]:
     """Return the parents' CSR with tasks numbered by their place in ``order``."""
@@ -338,7 +336,7 @@ def replicate(
     kernel = Kernel(plan, chance, seed, early=early) if kernel_knows(chance) else None
     figures = np.empty((runs, len(FIGURES)))
     reasons: dict[int, str] = {}
-    done, look = 0, 100
+    done, look, interrupted = 0, 100, False
     try:
         while done < runs:
             row = kernel.play(done) if kernel is not None else None
@@ -358,4 +356,11 @@ def replicate(
     except KeyboardInterrupt:
         if done == 0:
             raise
-    return Replications(plan=plan, figures=figures[:done], reasons=reasons, wanted=runs)
+        interrupted = True
+    return Replications(
+        plan=plan,
+        figures=figures[:done],
+        reasons=reasons,
+        wanted=runs,
+        interrupted=interrupted,
+    )

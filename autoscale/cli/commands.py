@@ -7,8 +7,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from autoscale.cli.options import Fleet, Gantt, Json, Offer, Reading
+from autoscale.cli.simulating import Luck
 
-_OFFER, _READING = Offer(), Reading()
+_OFFER, _READING, _LUCK = Offer(), Reading(), Luck()
 
 WorkflowPath = Annotated[
     str,
@@ -106,27 +107,61 @@ def simulate(
     plan: PlanPath,
     /,
     *,
+    runs: Annotated[
+        int | None, Parameter(help="Replications; 1000 where chance is on, else 1.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Seed of all luck.")] = 0,
+    luck: Luck = _LUCK,
+    deadline: Annotated[
+        str | None, Parameter(help="How often is this met? The plan's deadline if not given.")
+    ] = None,
+    start: Annotated[
+        str, Parameter(help="Tasks start as planned, or early where they can: planned or early.")
+    ] = "planned",
+    precision: Annotated[
+        str | None, Parameter(help="Stop once intervals are this narrow, e.g. 1%.")
+    ] = None,
+    confidence: Annotated[str, Parameter(help="Level of confidence of intervals.")] = "95%",
+    plot: Annotated[
+        str | None, Parameter(help="Draw how cost and makespan are spread: .png, .svg or .pdf.")
+    ] = None,
+    run: Annotated[int, Parameter(help="Which run --run-plot, --trace, --records show.")] = 0,
+    run_plot: Annotated[
+        str | None, Parameter(help="Draw one run, machine by machine: .png, .svg or .pdf.")
+    ] = None,
+    trace: Annotated[
+        str | None, Parameter(help="Write one run for Perfetto or chrome://tracing: .json.")
+    ] = None,
+    records: Annotated[
+        str | None,
+        Parameter(help="Write a folder of Parquet tables: all runs, and one in full."),
+    ] = None,
     reading: Reading = _READING,
     json: Json = False,
 ) -> int:
-    """Play a plan in the simulator, all chance off; exit code 3 if its figures do not hold."""
-    from autoscale.cli import facts
-    from autoscale.cli.entry import DONE, INFEASIBLE
-    from autoscale.cli.output import emit, emit_json, progress
-    from autoscale.formats.plan_json import read_plan
-    from simulator.running import simulate as play
+    """Play a plan: once with all chance off, or many times against chance.
 
-    found = read_plan(plan, reading.read(workflow))
-    with progress("simulating"):
-        result = play(found)
-    report = facts.simulation_facts(found, result)
-    if json:
-        emit_json(report)
-    else:
-        from autoscale.cli.render import simulation_parts
+    With all chance off, the exit code is 3 if the plan's figures do not hold.
+    """
+    from autoscale.cli.simulating import SimulateRequest, run_simulate
 
-        emit(*simulation_parts(report))
-    return DONE if report["reproduces"] else INFEASIBLE
+    request = SimulateRequest(
+        workflow=workflow,
+        plan=plan,
+        runs=runs,
+        seed=seed,
+        deadline=deadline,
+        start=start,
+        precision=precision,
+        confidence=confidence,
+        plot=plot,
+        run=run,
+        run_plot=run_plot,
+        trace=trace,
+        records=records,
+        json=json,
+    )
+    return run_simulate(request, luck, reading)
 
 
 def explain(

@@ -12,13 +12,24 @@ from rich.text import Text
 from autoscale.units import GIB, format_duration, format_money
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import RenderableType
 
     from autoscale.cli.facts import Facts
 
 CATEGORIES_SHOWN = 12
+
+LOSS_NAMES = {
+    "parents": "waiting for parents",
+    "boot": "waiting for a machine to boot",
+    "order": "waiting for the task before",
+    "capacity": "waiting for room on the machine",
+    "reruns": "reruns after failures",
+    "computation": "computing longer than estimated",
+    "transfers": "transfers longer than planned",
+}
+"""Reasons for which time is lost, as people read them."""
 
 
 def new_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
@@ -185,6 +196,58 @@ def simulation_parts(facts: Facts) -> list[RenderableType]:
         table,
         Text(f"the simulator does NOT reproduce the plan; largest differences: {listed}"),
     ]
+
+
+def chance_parts(facts: Facts) -> list[RenderableType]:
+    """Return how cost and makespan are spread, the deadline's chance, and where time was lost."""
+    table = new_table("", "plan", "mean", "+-", "P5", "P50", "P95", "worst")
+    for label, key, form in (
+        ("cost", "cost_usd", format_money),
+        ("makespan", "makespan_seconds", format_duration),
+    ):
+        found = facts[key]
+        cells = [_shown(found[name], form) for name in ("p5", "p50", "p95", "worst")]
+        half = None if found["high"] is None else found["high"] - found["mean"]
+        mean = _shown(found["mean"], form)
+        table.add_row(label, form(facts["planned"][key]), mean, _shown(half, form), *cells)
+    pairs = [("runs", _runs_shown(facts))]
+    if facts["deadline"] is not None:
+        d = facts["deadline"]
+        pairs.append(
+            (
+                f"ends by {format_duration(d['seconds'])}",
+                f"{d['probability']:.1%} of runs; with {facts['confidence']:.4g} confidence "
+                f"{d['low']:.1%} to {d['high']:.1%}",
+            )
+        )
+    pairs.append(
+        ("per run", f"{facts['machines']:,.4g} machines, {facts['task_starts']:,.6g} starts")
+    )
+    pairs += [("given up", f"{n:,} runs: {why}") for why, n in facts["given_up"]["reasons"].items()]
+    return [table, _pairs(pairs), *_losses(facts["lost_task_seconds"])]
+
+
+def _shown(value: float | None, form: Callable[[float], str]) -> str:
+    return "-" if value is None else form(value)
+
+
+def _runs_shown(facts: Facts) -> str:
+    fewer = "" if facts["runs"] == facts["wanted_runs"] else f" of at most {facts['wanted_runs']:,}"
+    sources = ", ".join(facts["sources"]) or "no chance"
+    return f"{facts['runs']:,}{fewer}, seed {facts['seed']}; {sources}"
+
+
+def _losses(lost_s: dict[str, float]) -> list[RenderableType]:
+    """Return where time was lost, the largest first; nothing where nothing was."""
+    rows = sorted(lost_s.items(), key=lambda row: (-abs(row[1]), row[0]))
+    rows = [row for row in rows if abs(row[1]) > 1e-6]
+    if not rows:
+        return []
+    table = new_table("time lost to", "mean per run, summed over tasks")
+    for reason, seconds in rows:
+        sign = "-" if seconds < 0 else ""
+        table.add_row(LOSS_NAMES[reason], f"{sign}{format_duration(abs(seconds))}")
+    return [table]
 
 
 def catalog_table(rows: Sequence[Facts], title: str) -> Table:
