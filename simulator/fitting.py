@@ -68,9 +68,11 @@ class ErrorFit:
     Parameters
     ----------
     task
-        Factors left once each category's own is taken out.
+        Factors left once each category's own is taken out, with the bias.
     category_cv
-        Coefficient of variation of the categories' factors.
+        Coefficient of variation of the categories' factors; 0 where there is only one.
+    categories
+        How many have at least two tasks.
     bias
         Geometric mean of truth over estimate.
     """
@@ -170,8 +172,8 @@ def fit_estimate_error(frame: pd.DataFrame) -> ErrorFit:
     Parameters
     ----------
     frame
-        ``estimate_s`` and ``runtime_s``: seconds > 0; ``category``: the program, which at least
-        two tasks of at least two categories share.
+        ``estimate_s`` and ``runtime_s``: seconds > 0; ``category``: the program. Categories of
+        one task say nothing and are left out.
 
     Raises
     ------
@@ -186,15 +188,17 @@ def fit_estimate_error(frame: pd.DataFrame) -> ErrorFit:
     means = (np.bincount(label, weights=logs) / np.maximum(count, 1))[several]
     # The spread of the categories' means has a part that is the tasks'.
     own = float((centred**2).mean())
-    between = max(0.0, float(means.var(ddof=1)) - own * float((1 / count[several]).mean()))
-    factors = np.exp(centred)
+    between = 0.0
+    if means.size >= 2:
+        between = max(0.0, float(means.var(ddof=1)) - own * float((1 / count[several]).mean()))
+    bias = math.exp(float(logs.mean()))
     return ErrorFit(
         task=fit_distribution(
-            factors / factors.mean(), families=("lognormal", "gamma"), shifted=False
+            bias * np.exp(centred), families=("lognormal", "gamma"), shifted=False
         ),
         category_cv=math.sqrt(math.expm1(between)),
         categories=int(several.sum()),
-        bias=math.exp(float(logs.mean())),
+        bias=bias,
     )
 
 

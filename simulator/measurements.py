@@ -7,6 +7,7 @@ plain CSV files, :func:`read_measurements`.
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections import deque
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InputError
+from autoscale.formats.files import read_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,11 +37,10 @@ def read_measurements(path: str | Path) -> pd.DataFrame:
     """
     import pandas as pd
 
+    data = read_bytes(path)
     try:
-        frame = pd.read_csv(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, UnicodeDecodeError) as error:
+        frame = pd.read_csv(io.BytesIO(data))
+    except ValueError as error:  # also text that is not UTF-8
         raise InputError(f"{path}: not a CSV file: {error}") from None
     if frame.empty:
         raise InputError(f"{path}: expected rows of measurements, got none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import sys
 from pathlib import Path
@@ -106,6 +107,7 @@ def test_errors_of_categories_and_of_tasks_are_told_apart() -> None:
     )
     assert fit.bias == pytest.approx(1.3, rel=0.05)
     assert fit.task.cv == pytest.approx(0.1, rel=0.05)
+    assert fit.task.distribution.expected == pytest.approx(fit.bias * math.exp(0.005), rel=0.01)
     assert fit.category_cv == pytest.approx(np.sqrt(np.expm1(0.09)), rel=0.1)
 
 
