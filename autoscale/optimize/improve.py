@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.plan.decode import capacities, decode, needs, tighten
+from autoscale.plan.decode import capacities, decode, keeps_quotas, needs, tighten
 from autoscale.schedulers.list_scheduler import Setting, new_type_order
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def _search(
         problem.boot_s,
         problem.billing.quantum_s,
         problem.billing.minimum_s,
+        problem.quota_weights,
+        problem.quota_limits,
         problem.deadline_s if problem.deadline_s is not None else np.inf,
         task_lease,
         start,
@@ -127,6 +129,7 @@ def _search(
     found = decode(problem, lease_type[:n_leases], task_lease, order, not_before_s=start)
     found = tighten(found)
     deadline = problem.deadline_s
-    if deadline is not None and found.makespan_s > deadline + 1e-7:
+    late = deadline is not None and found.makespan_s > deadline + 1e-7
+    if late or not keeps_quotas(found):
         return plan, float(work)
     return found, float(work)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InputError
-from autoscale.lp.bound import CostBound
+from autoscale.lp.bound import CostBound, rules_out
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
@@ -28,8 +28,10 @@ from autoscale.optimize.portfolio import (
     guided_starts,
     quick_starts,
     share_slack_better,
+    soonest,
     varied,
 )
+from autoscale.optimize.refusals import refuse_for_quotas
 from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import LARGE_TASKS, Setting, lateness_s
 
@@ -69,9 +71,11 @@ def plan_lp(
         Called with cost and bound whenever either gets better.
     """
     limit = time.perf_counter() + time_limit_s
-    if len(problem.workflow) > LARGE_TASKS:
+    if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
         return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
     starts = _starts(problem, time_limit_s, limit)
+    if not starts:
+        refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
     state = Incumbent(
         starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
     )

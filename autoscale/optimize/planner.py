@@ -15,11 +15,14 @@ from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
+from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp
 from autoscale.optimize.refusals import refuse_both, refuse_early
+from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
 from autoscale.schedulers import SCHEDULERS, get_scheduler
+from autoscale.schedulers.list_scheduler import LARGE_TASKS
 from autoscale.units import COST_TOL_USD, format_duration, format_money
 
 if TYPE_CHECKING:
@@ -30,9 +33,13 @@ if TYPE_CHECKING:
 
 PLANNERS = {
     "lp": "linear program over time, its rounding, and improvement until the time limit",
+    "exact": "constraint programming after planner lp, to the optimum of small workflows",
     **SCHEDULERS,
 }
 """Name and one-line description of every planner."""
+
+CERTIFYING = {"lp": "HiGHS", "exact": "CP-SAT"}
+"""Planners that search for a bound of their own, and what solves for it."""
 
 LARGE_TABLE = 1_000_000
 """Durations (classes of tasks times types) beyond which dominated types are left out at once."""
@@ -77,8 +84,10 @@ def solve(
     LimitError
         No plan for the goal was found, though none is ruled out.
     """
-    began = time.perf_counter()
     require_planner(planner)
+    if planner in CERTIFYING:
+        warm_kernels(large=len(problem.workflow) > LARGE_TASKS)
+    began = time.perf_counter()
     whole, problem, offered = problem, *_without_dominated(problem)
     refuse_early(problem)
     ask = _Ask(planner, seed, time_limit_s, gap, on_progress or (lambda line: None))
@@ -88,7 +97,7 @@ def solve(
     provenance = Provenance(
         planner=planner,
         seed=seed,
-        solver="HiGHS" if planner == "lp" else "",
+        solver=CERTIFYING.get(planner, ""),
         planning_seconds=round(elapsed, 3),
     )
     plan = plan.replace(
@@ -135,6 +144,10 @@ def require_planner(name: str) -> None:
 
 def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
     """Return a plan within the budget, and its certificate."""
+    if ask.planner == "exact":
+        raise InputError(
+            "planner 'exact' minimises cost and needs a deadline; planner 'lp' takes a budget alone"
+        )
     if ask.planner != "lp":
         plan = _bisected(problem, ask)
         bound = SAFETY * problem.least_makespan_s
@@ -154,12 +167,13 @@ def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
 
 def _cheapest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
     """Return a plan for the deadline, if there is one, and its certificate."""
-    if ask.planner != "lp":
+    if ask.planner not in CERTIFYING:
         plan = get_scheduler(ask.planner)(problem, rng=np.random.default_rng(ask.seed))
         bound, method = work_bound_usd(problem), "cheapest share of a machine per task"
     else:
         ends = time.perf_counter() + ask.time_limit_s
-        plan, bound, method = plan_lp(
+        search = plan_exact if ask.planner == "exact" else plan_lp
+        plan, bound, method = search(
             problem,
             seed=ask.seed,
             time_limit_s=ask.time_limit_s,

@@ -32,7 +32,7 @@ def refuse_early(problem: Problem) -> None:
     if deadline is not None and deadline < least - TIME_TOL_S:
         raise InfeasibleError(
             f"no plan can end by the deadline of {format_duration(deadline)} ({deadline:.6g} s): "
-            f"{chain_text(problem)}; allow at least {enough_time(least)} ({least:.6g} s)",
+            f"{limiting_text(problem)}; allow at least {enough_time(least)} ({least:.6g} s)",
             least_makespan_s=least,
         )
     bound, budget = work_bound_usd(problem), problem.budget_usd
@@ -98,6 +98,54 @@ def refuse_both(
     raise LimitError(
         f"found no plan for both {goals}, though none is ruled out: {by_then} (none costs less "
         f"than {format_money(bound_usd)}); {within}; {either}, or more time"
+    )
+
+
+def refuse_for_quotas(problem: Problem, soonest: Plan, impossible: bool) -> NoReturn:
+    """Refuse a deadline for which no plan within the quotas was found.
+
+    Parameters
+    ----------
+    problem
+        With a deadline and quotas.
+    soonest
+        A plan within the quotas; it ends too late.
+    impossible
+        Whether no plan can meet both.
+
+    Raises
+    ------
+    InfeasibleError
+        None can.
+    LimitError
+        That is not known.
+    """
+    deadline = problem.deadline_s or math.inf
+    quotas = " and ".join(map(str, problem.quotas))
+    goals = f"the deadline of {format_duration(deadline)} and quota {quotas}"
+    hint = f"the soonest plan found within the quota takes {format_duration(soonest.makespan_s)}"
+    hint += f"; allow {enough_time(soonest.makespan_s)}, or a larger quota"
+    if impossible:
+        least = max(deadline, problem.least_makespan_s)
+        raise InfeasibleError(
+            f"{goals} contradict each other: the linear relaxation proves that no plan keeps "
+            f"both; {hint}",
+            least_makespan_s=least,
+        )
+    raise LimitError(f"found no plan for {goals}, though none is ruled out: {hint}")
+
+
+def limiting_text(problem: Problem) -> str:
+    """Return what makes the least makespan: a quota, or boot and the critical path."""
+    held = problem.quota_work_s
+    path = graph.critical_path_s(problem.workflow, problem.fastest_s)
+    if max(held, default=0.0) <= path:
+        return chain_text(problem)
+    quota = problem.quotas[int(np.argmax(held))]
+    return (
+        f"booting takes {format_duration(problem.boot_s)} and quota {quota} holds all the work "
+        f"back to {format_duration(max(held))} at least (the critical path takes "
+        f"{format_duration(path)})"
     )
 
 
