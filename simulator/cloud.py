@@ -171,7 +171,11 @@ class Cloud:
         self.vcpus: list[int]
         self.memory: list[int]
         self.gpus: list[int]
-        self.vcpus, self.memory, self.gpus = self._vcpus, w.memory_bytes.tolist(), w.gpus.tolist()
+        self.vcpus, self.memory, self.gpus = (
+            list(self._vcpus),
+            w.memory_bytes.tolist(),
+            w.gpus.tolist(),
+        )
         self._event_of: list[Any] = [None] * n
         self._fail_count: dict[int, int] = {}
         self.attempts = [0] * n
@@ -529,15 +533,9 @@ class Cloud:
         reason = None
         try:
             driver.begin()
-            if limit_s < math.inf:
-                self.later(limit_s, self._time_is_up, limit_s)
-            self.env.run(until=self.done)
+            self._play(limit_s)
         except GaveUp as ending:
             reason = str(ending)
-        except RuntimeError as error:
-            if self.done.triggered or "No scheduled events left" not in str(error):
-                raise
-            reason = f"nothing can happen any more at {self.env.now:g} s, but tasks have not ended"
         for machine in self.machines:
             if not machine.gone:
                 for task in list(machine.running):
@@ -545,5 +543,17 @@ class Cloud:
                 self._close(machine, _STOPPED if machine.granted else _UNGRANTED)
         return reason
 
-    def _time_is_up(self, limit_s: float) -> None:
-        raise GaveUp(f"the limit of {limit_s:g} simulated seconds is over")
+    def _play(self, limit_s: float) -> None:
+        env, done = self.env, self.done
+        peek, step = env.peek, env.step
+        while done.callbacks is not None:  # which it is until it has been processed
+            next_s = peek()
+            if next_s == math.inf:
+                raise GaveUp(
+                    f"nothing can happen any more at {env.now:g} s, but tasks have not ended"
+                )
+            if next_s > limit_s:
+                if env.now < limit_s:
+                    env.run(until=limit_s)
+                raise GaveUp(f"the limit of {limit_s:g} simulated seconds is over")
+            step()

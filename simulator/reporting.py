@@ -11,6 +11,7 @@ from simulator.records import LeaseRecords, SimulationResult, TaskRecords, waits
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, Int32Array
     from simulator.cloud import Cloud
+    from simulator.deciding import Deciding
     from simulator.following import Following
 
 
@@ -82,3 +83,12 @@ def result_of_plan(cloud: Cloud, driver: Following, reason: str | None) -> Simul
         order=np.array(driver.before_s),
     )
     return _result(cloud, reason, plan.task_lease, ready_s, waits)
+
+
+def result_of_policy(cloud: Cloud, driver: Deciding, reason: str | None) -> SimulationResult:
+    """Return the records of a run that a policy decided."""
+    ready_s, started_s = driver.ready_s, np.array(cloud.first_start_s)
+    none = np.zeros_like(ready_s)
+    waits = {f"wait_{name}_s": none for name in ("parents", "boot", "order")}
+    waits["wait_capacity_s"] = np.maximum(started_s - ready_s, 0.0)
+    return _result(cloud, reason, driver.lease.copy(), ready_s, waits)

@@ -1,0 +1,1 @@
+"""Online policies: what an operator could see -> what an operator could do."""
