@@ -176,6 +176,8 @@ class Cloud:
             w.memory_bytes.tolist(),
             w.gpus.tolist(),
         )
+        if self._cache:
+            self._read_files()
         self._event_of: list[Any] = [None] * n
         self._fail_count: dict[int, int] = {}
         self.attempts = [0] * n
@@ -183,6 +185,14 @@ class Cloud:
         nan = math.nan
         self.first_start_s, self.start_s, self.end_s = [nan] * n, [nan] * n, [nan] * n
         self.fetch_s, self.compute_s, self.store_s = [0.0] * n, [nan] * n, [0.0] * n
+
+    def _read_files(self) -> None:
+        files = self.problem.workflow.files
+        self._file_bytes: list[float] = files.size_bytes.astype(float).tolist()
+        self._input_ptr: list[int] = files.input_ptr.tolist()
+        self._inputs: list[int] = files.inputs.tolist()
+        self._output_ptr: list[int] = files.output_ptr.tolist()
+        self._outputs: list[int] = files.outputs.tolist()
 
     # -- machines ---------------------------------------------------------------------------
 
@@ -511,19 +521,21 @@ class Cloud:
 
     def _missing(self, task: int, machine: Machine, now: float) -> float:
         """Return the bytes of a task's inputs that are not on the machine's disk."""
-        files, disk, missing = self.problem.workflow.files, machine.disk, 0.0
-        for file in files.inputs[files.input_ptr[task] : files.input_ptr[task + 1]].tolist():
-            if disk.get(file, math.inf) > now:
-                missing += float(files.size_bytes[file])
+        disk, sizes, missing = machine.disk, self._file_bytes, 0.0
+        ptr = self._input_ptr
+        for file in self._inputs[ptr[task] : ptr[task + 1]]:
+            if file not in disk or disk[file] > now:
+                missing += sizes[file]
         return missing
 
     def _on_disk(self, task: int, machine: Machine, since_s: float, *, inputs: bool) -> None:
-        files, disk = self.problem.workflow.files, machine.disk
+        disk = machine.disk
         ptr, members = (
-            (files.input_ptr, files.inputs) if inputs else (files.output_ptr, files.outputs)
+            (self._input_ptr, self._inputs) if inputs else (self._output_ptr, self._outputs)
         )
-        for file in members[ptr[task] : ptr[task + 1]].tolist():
-            disk[file] = min(since_s, disk.get(file, math.inf))
+        for file in members[ptr[task] : ptr[task + 1]]:
+            if file not in disk or disk[file] > since_s:
+                disk[file] = since_s
 
     # -- the run ----------------------------------------------------------------------------
 

@@ -71,6 +71,7 @@ class Markets:
         spot = luck.chance.spot
         markets = spot.markets if spot else ()
         self._everything = spot is not None and spot.everything
+        self._notice_s = spot.notice_s if spot else 0.0
         self._types = problem.catalog.types
         self._replays = [
             Replay(
@@ -94,9 +95,20 @@ class Markets:
         return self._replays[index] if index >= 0 else None
 
     def opens_s(self, machine: Machine, now: float) -> float:
-        """Return when a machine that is asked for now is granted; infinite if never."""
+        """Return when a machine that is asked for now is granted; infinite if never.
+
+        Nothing is granted that would be announced to be interrupted at once.
+        """
         replay = self._replay(machine)
-        return now if replay is None else replay.next_s(now, is_open=True)
+        if replay is None:
+            return now
+        for _ in range(len(replay.open)):
+            now = replay.next_s(now, is_open=True)
+            closes_s = replay.next_s(now, is_open=False) if now < math.inf else math.inf
+            if closes_s - now > self._notice_s or now == math.inf:
+                return now
+            now = closes_s
+        return math.inf
 
     def closes_s(self, machine: Machine, now: float) -> float:
         """Return when the market takes a machine back that was granted now."""

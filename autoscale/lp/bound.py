@@ -21,7 +21,13 @@ import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
 from autoscale.lp.chains import add_precedence, long_chains, precedence_prices
-from autoscale.lp.cuts import PackingCut, add_machine_cuts, add_packing_cuts, packing_cuts
+from autoscale.lp.cuts import (
+    PackingCut,
+    add_machine_cuts,
+    add_packing_cuts,
+    add_size_cuts,
+    packing_cuts,
+)
 from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
 from autoscale.lp.model import dual_bound, usable_duals
 from autoscale.lp.types import BoundTypes, bound_types
@@ -38,6 +44,12 @@ if TYPE_CHECKING:
 NEARLY = 1.002
 """Types that are dominated but for this factor on price times duration are left out."""
 
+
+MORE_ROUNDS = 15
+"""Rounds of cuts at most, while they help."""
+
+RISING = 1.005
+"""A round of cuts helps if the bound rises by this factor."""
 
 LARGE_MODEL = 5000
 """Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
@@ -323,8 +335,8 @@ class CostBound:
         )
         cuts: list[PackingCut] = []
         fleet = self._model(everyone, windows, edges, limits, cuts)
-        rounds = 0
-        while rounds <= settings.cut_rounds:
+        rounds, before_usd = 0, 0.0
+        while True:
             solved = solve_model(fleet.model, time_limit_s=self._time_left())
             if solved.status is SolveStatus.INFEASIBLE:
                 if not self.active.all():  # a type that is left out might help
@@ -343,9 +355,15 @@ class CostBound:
                 fleet = self._model(everyone, windows, edges, limits, cuts)
                 continue
             rounds += 1
+            # Cuts on one type drive the relaxation to the next: it takes rounds to run out of them.
+            rising = rounds <= MORE_ROUNDS and usd > before_usd * RISING
+            if rounds > settings.cut_rounds and not (settings.cut_rounds and rising):
+                break
+            before_usd = usd
             fresh = packing_cuts(fleet, problem, solved.x, settings.cuts)
             machines = add_machine_cuts(fleet, problem, solved.x, settings.machine_cuts)
-            if not fresh and not machines:
+            sizes = add_size_cuts(fleet, problem, solved.x, settings.machine_cuts)
+            if not fresh and not machines and not sizes:
                 break
             add_packing_cuts(fleet, problem, fresh)
             cuts += fresh

@@ -22,7 +22,7 @@ Minimise sum_k price_k C[k] subject to
     (7) a part of a lease is a lease: sum_b x[g,k,b] <= U[k]                 where |g| c_g <= V_k
     (8) leases are so many:           least <= sum_k U[k] <= most                (branching)
     (9) a dear type is needed:        sum_k U[k] >= 1 over types of price p* or more, see bound.py
-    (10) machine cuts and packing cuts, see cuts.py
+    (10) machine, size and packing cuts, see cuts.py
     (11) quotas hold on average:      sum_k weight_kq n[k,b] <= limit_q                 for q, b
 
 Why it bounds every plan: take any plan, let x, n be its averages over buckets and u[k,b] the sum
