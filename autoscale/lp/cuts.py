@@ -150,14 +150,12 @@ def add_size_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int)
 def _sizes(fleet: FleetModel, problem: Problem) -> list[FloatArray]:
     """Return what a member of each group holds at least, as a part of what each type has."""
     groups, catalog, kinds = fleet.groups, problem.catalog, fleet.types.index
-    return [
-        np.asarray(need)[:, None] / np.maximum(has[kinds], 1)
-        for need, has in (
-            (groups.vcpus, catalog.vcpus),
-            (groups.memory_bytes, catalog.memory_bytes),
-            (groups.gpus, catalog.gpus),
-        )
-    ]
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (groups.vcpus, catalog.vcpus),
+        (groups.memory_bytes, catalog.memory_bytes),
+        (groups.gpus, catalog.gpus),
+    )
+    return [need[:, None] / np.maximum(has[kinds], 1) for need, has in pairs]
 
 
 def _violated(fleet: FleetModel, problem: Problem, x: FloatArray) -> list[tuple[float, PackingCut]]:

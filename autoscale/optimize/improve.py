@@ -43,6 +43,7 @@ def improve(
     seed: int,
     effort_s: float,
     stop: Callable[[Plan], bool] | None = None,
+    cancelled: Callable[[], bool] | None = None,
     clock_limit_s: float = math.inf,
 ) -> Plan:
     """Return a plan at most as dear, found by ruin and recreate within the effort.
@@ -57,6 +58,8 @@ def improve(
         Effort in nominal seconds; see ``PLACES_PER_SECOND``.
     stop
         Called with each better plan; true ends the search.
+    cancelled
+        Asked often; true ends the search.
     clock_limit_s
         Reading of ``time.perf_counter()`` at which the search ends in any case.
     """
@@ -68,6 +71,8 @@ def improve(
     spent, idle = 0.0, 0
     rng = np.random.default_rng(seed)
     while spent < budget and idle < IDLE_CALLS and time.perf_counter() < clock_limit_s:
+        if cancelled is not None and cancelled():
+            break
         # A lease's worth of money is the natural unit of heat; calls go from hot to cold and back.
         heat = current.cost_usd / max(1, current.n_leases) * HEATS[idle % len(HEATS)]
         found, work = _search(problem, current, int(rng.integers(2**31)), heat, budget - spent)

@@ -17,7 +17,7 @@ from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp
-from autoscale.optimize.refusals import refuse_both, refuse_early
+from autoscale.optimize.refusals import no_less_time, refuse_both, refuse_early
 from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
@@ -54,7 +54,7 @@ def solve(
     planner: str = "lp",
     seed: int = 0,
     time_limit_s: float = 20.0,
-    gap: float = 0.0,
+    gap: float = 0.01,
     on_progress: Callable[[str], None] | None = None,
 ) -> Plan:
     """Return a checked plan for the problem, with a certified lower bound.
@@ -71,7 +71,7 @@ def solve(
     time_limit_s
         Seconds after which no further attempt is begun.
     gap
-        Planner ``lp`` stops once the plan is within this gap of the bound.
+        Planners ``lp`` and ``exact`` stop once the plan is within this gap of the bound.
     on_progress
         Called with a line of text when something is found.
 
@@ -252,7 +252,7 @@ def _refuse_missed(plan: Plan) -> None:
     raise InfeasibleError(
         f"planner {plan.provenance.planner!r} found no plan for the goal: {wrong[0]}. Its plan "
         f"takes {format_duration(plan.makespan_s)} and costs {format_money(plan.cost_usd)}; what "
-        f"is certain is that no plan takes less than {format_duration(least)} or costs less than "
+        f"is certain is that no plan takes less than {no_less_time(least)} or costs less than "
         f"{format_money(bound)}. Another planner or a looser goal may help",
         least_makespan_s=least,
         least_cost_usd=bound,

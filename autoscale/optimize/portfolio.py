@@ -121,7 +121,13 @@ def _can_meet(problem: Problem, fits: Any, kept: Any) -> bool:
     return problem.deadline_s is None or problem.boot_s + path <= problem.deadline_s
 
 
-def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> list[Start]:
+def quick_starts(
+    problem: Problem,
+    *,
+    effort_s: float,
+    clock_limit_s: float,
+    found: list[Start] | None = None,
+) -> list[Start]:
     """Return feasible plans, cheapest first, none twice; at least one is always tried.
 
     Parameters
@@ -132,6 +138,8 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
         Effort in nominal seconds.
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further schedule is begun.
+    found
+        Gets every plan as soon as there is one, for callers that may be interrupted.
     """
     tries = [
         (weight, Setting(prefer=kind, share_power=power), offer)
@@ -140,7 +148,7 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
         for kind in [-1, *preferred_types(offer.problem)]
         for weight in slack_weights(problem)
     ]
-    starts: list[Start] = []
+    starts: list[Start] = found if found is not None else []
     for number, (weight, setting, offer) in enumerate(tries):
         spent = number * nominal_s(problem)
         if starts and (spent > effort_s or time.perf_counter() > clock_limit_s):

@@ -81,7 +81,7 @@ def refuse_both(
         within = (
             f"the quickest plan found within the budget takes "
             f"{format_duration(quickest.makespan_s)} (none takes less than "
-            f"{format_duration(quickest_bound_s)})"
+            f"{no_less_time(quickest_bound_s)})"
         )
         either = (
             f"allow a budget of {enough_money(plan.cost_usd)}, or a deadline of "
@@ -202,6 +202,21 @@ def enough_time(seconds: float) -> str:
     return format_duration(_ceil(seconds, 1.0 if seconds < 86400 else 60.0))
 
 
+def no_less_time(seconds: float) -> str:
+    """Return a duration that people read and that is not more: for what nothing is below.
+
+    Examples
+    --------
+    >>> no_less_time(42.29), no_less_time(327.7), no_less_time(90061)
+    ('42.2s', '5m27s', '1d1h01m')
+    """
+    if seconds <= 0:
+        return "0s"
+    if seconds < 100:
+        return f"{_floor(seconds, 10.0 ** (math.floor(math.log10(seconds)) - 2)):.6g}s"
+    return format_duration(_floor(seconds, 1.0 if seconds < 86400 else 60.0))
+
+
 def enough_money(usd: float) -> str:
     """Return an amount that people read and that is not less.
 
@@ -213,6 +228,11 @@ def enough_money(usd: float) -> str:
     if usd >= 1 or usd <= 0:
         return format_money(_ceil(usd, 0.01))
     return format_money(_ceil(usd, 10.0 ** (math.floor(math.log10(usd)) - 3)))
+
+
+def _floor(value: float, unit: float) -> float:
+    """Return the largest multiple of the unit that is not more but for noise."""
+    return math.floor(value / unit + 1e-9) * unit
 
 
 def _ceil(value: float, unit: float) -> float:

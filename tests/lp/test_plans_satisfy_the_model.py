@@ -53,7 +53,7 @@ def free_windows(problem: Problem, horizon: float) -> Windows:
 
 
 def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
-    """Return the root's model of all types, with many packing cuts and every machine and size cut."""
+    """Return the root's model of all types, with packing cuts and every machine and size cut."""
     bound = CostBound(problem)
     bound.types = unimproved(problem)
     bound.active = np.ones(len(bound.types), dtype=bool)
