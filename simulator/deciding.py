@@ -277,12 +277,7 @@ class Deciding:
         return machine
 
     def _fits(self, task: int, kind: int) -> bool:
-        t, w = self.cloud.problem.catalog.types[kind], self.cloud.problem.workflow
-        return bool(
-            w.vcpus[task] <= t.vcpus
-            and w.memory_bytes[task] <= t.memory_bytes
-            and w.gpus[task] <= t.gpus
-        )
+        return bool(self.cloud.problem.fits_of(np.array([task]))[0, kind])
 
     def _set_need(self, task: int, kind: int) -> None:
         """Let a task that takes no time on a type hold nothing there, as in a plan."""

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from simulator.chance import Chance
     from simulator.records import SimulationResult
 
+RULES = (
+    "catalog", "boot_s", "billing", "transfers", "storage_bandwidth", "quotas", "allowed",
+)  # fmt: skip
+"""What all jobs of a stream have in common."""
+
 LIMIT_S = 366 * 86400.0
 """Simulated seconds after which a policy's run is given up unless told otherwise."""
 
@@ -97,7 +102,7 @@ def merged(jobs: tuple[Job, ...]) -> Problem:
             raise InputError(
                 f"job {number}: arrival_s: expected a finite time >= 0, got {job.arrival_s!r}"
             )
-        for rule in ("catalog", "boot_s", "billing", "transfers", "storage_bandwidth"):
+        for rule in RULES:
             if getattr(job.problem, rule) != getattr(first, rule):
                 raise InputError(
                     f"job {number}: its {rule} is not that of the first; all jobs run on one cloud"
