@@ -1,4 +1,4 @@
-"""The command line: plan, pareto, check, simulate, explain, diff, show, catalog, generate."""
+"""The command line: plan, pareto, check, simulate, fit, explain, diff, show, catalog, generate."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, listing, pareto
+    from autoscale.cli import commands, fitting, listing, pareto
     from autoscale.version import __version__
 
     app = App(
@@ -51,6 +51,7 @@ def build_app() -> App:
     app.command(pareto.pareto)
     app.command(commands.check)
     app.command(commands.simulate)
+    app.command(fitting.fit)
     app.command(commands.explain)
     app.command(commands.diff)
     app.command(listing.show)
