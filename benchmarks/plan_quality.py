@@ -23,10 +23,12 @@ from autoscale.api import make_problem
 from autoscale.errors import AutoscaleError
 from autoscale.formats.workflows import read_workflow
 from autoscale.optimize.planner import solve
-from autoscale.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
     from autoscale.model.problem import Problem
+
+SIMPLE = ("list", "cheapest", "fastest")
+"""Schedulers that the planner starts from."""
 
 COLUMNS = [
     "workflow",
@@ -47,7 +49,7 @@ def measure(problem: Problem, factor: float, billing: str, limit_s: float) -> di
     path_s = problem.least_makespan_s - problem.boot_s
     problem = problem.replace(deadline_s=problem.boot_s + factor * path_s)
     simple = []
-    for name in SCHEDULERS:
+    for name in SIMPLE:
         try:
             simple.append(solve(problem, planner=name).cost_usd)
         except AutoscaleError:

@@ -55,6 +55,7 @@ def build_app() -> App:
     app.command(commands.diff)
     app.command(listing.show)
     app.command(listing.catalog)
+    app.command(listing.planners)
     app.command(listing.generate)
     return app
 

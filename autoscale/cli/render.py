@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 CATEGORIES_SHOWN = 12
 
+GOALS = {"deadline": "deadline", "budget": "budget", "pareto": "both", "none": "neither"}
+"""What a planner is for, in a word."""
+
 
 def new_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
     """Return an empty table whose first ``left`` columns are text and the others figures."""
@@ -206,6 +209,17 @@ def catalog_table(rows: Sequence[Facts], title: str) -> Table:
             "-" if row["spot_usd_per_hour"] is None else f"{row['spot_usd_per_hour']:.4f}",
             f"{row['usd_per_work_hour']:.4f}",
         )
+    return table
+
+
+def planners_table(rows: Sequence[Facts]) -> Table:
+    """Return the planners as a table: what each is for, what it does, where it was published."""
+    table = new_table("planner", "for", "what it does", left=3)
+    table.columns[2].no_wrap = False
+    for row in rows:
+        source = f" ({row['source']})" if row["source"] else ""
+        goal = GOALS[row["goal"]]
+        table.add_row(escape(row["planner"]), goal, escape(f"{row['summary']}{source}"))
     return table
 
 
