@@ -96,11 +96,11 @@ def latest_finish(x, s, w, i, lease):
 
 
 @numba.njit(cache=True)
-def chain_on(x, s, w, path, lease, k, not_before, starts, skip_latest):
+def chain_on(x, s, w, path, lease, k, not_before, starts, shifts):
     """Fit a path's tasks one after another on a lease (-1: a new one of type ``k``).
 
-    Fills ``starts`` and returns whether every task ends by its latest finish. With
-    ``skip_latest``, the last one's is not looked at: the tasks that it depends on are shifted.
+    Fills ``starts`` and returns whether every task ends by its latest finish. With ``shifts``,
+    children of the last one that are off their lease do not bind: they are about to be shifted.
     """
     before = not_before
     for j in range(path.size):
@@ -110,12 +110,13 @@ def chain_on(x, s, w, path, lease, k, not_before, starts, skip_latest):
             return False
         t = max(before, parents_end(x, s, w, i, lease) if w.edges else w.est[i])
         latest = latest_on(x, s, w, i, lease)
-        check = not (skip_latest and j == path.size - 1)
-        if check and t + d > latest + EPS:
+        if shifts and j == path.size - 1:
+            latest = latest_finish(x, s, w, i, lease)
+        if t + d > latest + EPS:
             return False
         if lease >= 0:
             t = earliest_start(x, s, i, lease, t)
-            if check and t + d > latest + EPS:
+            if t + d > latest + EPS:
                 return False
         starts[j] = t
         before = t + d
@@ -193,19 +194,16 @@ def shift_in(x, s, w, path, lease, starts):
             from_s = min(from_s, s.start[c])
     moved = later_tasks(s, lease, from_s)
     old = np.empty(moved.size, dtype=np.float64)
-    # Blocks of the pool that double for an attempt stay as they are: keep clear of its end.
+    # Blocks of the pool that double for an attempt stay doubled: only spare room may go so.
     where, free, room = s.pool[4], s.pool[5], s.pool[0].size
-    if free[0] + 8 * (where[lease, 1] + 2 * path.size + 8) > room // 2 + room // 4:
+    spared = room - (8 * s.lease.size + 16 * s.kind.size + 16)
+    if free[0] + 8 * (where[lease, 1] + 2 * path.size + 8) > spared:
         return False, moved, old
     for a in range(moved.size):
         old[a] = s.start[moved[a]]
     for a in range(moved.size - 1, -1, -1):
         withdraw(x, s, moved[a])
-        assigned[moved[a]] = False
-    # While withdrawn they still bound the path's other tasks through their LFT.
     good = chain_on(x, s, w, path, lease, k, 0.0, starts, True)
-    for a in range(moved.size):
-        assigned[moved[a]] = True
     placed = 0
     if good:
         for j in range(path.size):
@@ -525,7 +523,7 @@ def traverse(x, met, place):
         The leases, empty if not ``place``; each task's end or sub-deadline, seconds.
     """
     n = met.size
-    s = new_leases(n, n if place else 1)
+    s = new_leases(n, n if place else 1, 2 * n if place else 0)
     w = new_windows(x, met)
     key = np.arange(n).astype(np.float64)
     waiting = np.zeros(n, dtype=np.bool_)
