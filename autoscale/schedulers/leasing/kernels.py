@@ -122,8 +122,12 @@ def _pop(heap, size, key):
 
 
 @numba.njit(cache=True)
-def new_leases(n_tasks, max_leases):
-    """Return a state without any lease, with room for ``max_leases``."""
+def new_leases(n_tasks, max_leases, spare=0):
+    """Return a state without any lease, with room for ``max_leases``.
+
+    ``spare`` is for how many tasks more the profiles have room, where tasks are tried and
+    withdrawn.
+    """
     return Leases(
         np.zeros(max_leases, dtype=np.int32),
         np.full(max_leases, np.inf),
@@ -135,7 +139,7 @@ def new_leases(n_tasks, max_leases):
         np.zeros(n_tasks, dtype=np.float64),
         np.full(max_leases, -1, dtype=np.int32),
         np.full(n_tasks, -1, dtype=np.int32),
-        new_pool(n_tasks, max_leases),
+        new_pool(n_tasks + spare, max_leases),
     )
 
 

@@ -1,0 +1,122 @@
+"""Fleets for schedulers that are given one: the cheapest fleet with which a deadline is met.
+
+HEFT and CPOP assume a set of machines. Here a fleet is so many copies of a unit: one type, and
+where that does not fit every task, the cheapest types that fit the others. For a few types the
+number of copies is doubled until the deadline is met, then halved back; the cheapest plan wins.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscale.model.arrays import IntArray
+    from autoscale.model.problem import Problem
+    from autoscale.plan.plan import Plan
+
+TRIED = 4
+"""Types by price of the work, besides the one with the shortest critical path."""
+
+LATE_S = 1e-6
+"""Seconds by which a deadline may be missed: rounding noise."""
+
+
+def best_on_fleets(
+    problem: Problem, run: Callable[[IntArray], Plan], over: Callable[[], bool]
+) -> Plan:
+    """Return the cheapest plan in time over fleets that are tried; the quickest if none is.
+
+    Parameters
+    ----------
+    problem
+        With a deadline, or without one (then the cheapest plan is returned).
+    run
+        Makes a plan on a fleet, given as the type of each lease.
+    over
+        Whether time is up: nothing further is tried.
+    """
+    deadline = np.inf if problem.deadline_s is None else problem.deadline_s + LATE_S
+    tried: list[Plan] = []
+
+    def attempt(unit: IntArray, copies: int) -> Plan:
+        plan = run(np.repeat(unit, copies))
+        tried.append(plan)
+        return plan
+
+    for unit in _units(problem):
+        _search(
+            lambda copies, unit=unit: attempt(unit, copies), _most(problem, unit), deadline, over
+        )
+        if over():
+            break
+    return min(
+        tried,
+        key=lambda plan: (max(0.0, plan.makespan_s - deadline), plan.cost_usd, plan.makespan_s),
+    )
+
+
+def _search(
+    attempt: Callable[[int], Plan], most: int, deadline: float, over: Callable[[], bool]
+) -> None:
+    """Double the copies until the plan is in time, then halve the distance to the last failure."""
+    high, before = 1, np.inf
+    plan = attempt(high)
+    while plan.makespan_s > deadline and high < most and not over():
+        if plan.makespan_s > 0.999 * before:
+            return  # more machines make it no quicker
+        before = plan.makespan_s
+        high = min(2 * high, most)
+        plan = attempt(high)
+    low = high // 2
+    while plan.makespan_s <= deadline or high - low > 1:
+        middle = (low + high) // 2
+        if middle in (low, high) or over():
+            return
+        if attempt(middle).makespan_s <= deadline:
+            high = middle
+        else:
+            low = middle
+
+
+def _units(problem: Problem) -> list[IntArray]:
+    """Return the units of the fleets: types that do the work cheaply, and the quickest one."""
+    duration, catalog = problem.duration_s, problem.catalog
+    w, fits = problem.workflow, np.isfinite(problem.duration_s)
+    per_class = np.bincount(problem.task_class, weights=w.vcpus, minlength=len(duration))
+    held = np.where(fits, duration, 0.0)
+    covered = per_class @ fits
+    price = per_class @ held * catalog.price_per_s / catalog.vcpus
+    # What a type cannot run does not make it cheap.
+    score = np.where(covered > 0, price / np.maximum(covered, 1e-300), np.inf)
+    share = covered / max(float(per_class.sum()), 1e-300)
+    cheap = np.lexsort((np.arange(score.size), score, -np.round(share, 6)))[:TRIED]
+    lasting = np.where(fits.all(axis=0), held.max(axis=0), np.inf)
+    mean = held.sum(axis=0) / np.maximum(fits.sum(axis=0), 1)
+    quick = int(np.lexsort((score, mean, ~np.isfinite(lasting)))[0])
+    chosen = [int(k) for k in dict.fromkeys([*cheap.tolist(), quick])]
+    return [_complete(problem, k) for k in chosen]
+
+
+def _complete(problem: Problem, kind: int) -> IntArray:
+    """Return a type and the cheapest ones that fit, together, every task that it does not."""
+    fits = np.isfinite(problem.duration_s)
+    unit, missing = [kind], ~fits[:, kind]
+    price = problem.catalog.price_per_s
+    while missing.any():
+        helps = fits[missing].sum(axis=0)
+        k = int(np.lexsort((price, -helps))[0])
+        unit.append(k)
+        missing &= ~fits[:, k]
+    return np.array(unit, dtype=np.int64)
+
+
+def _most(problem: Problem, unit: IntArray) -> int:
+    """Return how many copies of a unit the workflow can keep busy at most."""
+    width = int(np.bincount(problem.workflow.level).max())
+    widest = max(1, int(problem.catalog.vcpus[unit].max()))
+    needed = int(problem.workflow.vcpus.max())
+    return max(1, width * needed // widest + 1)
