@@ -48,9 +48,7 @@ STEP = 100
 """Tasks between two looks at the clock."""
 
 
-def schedule(
-    problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf
-) -> Plan:
+def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
     """Return the plan of the front that serves the goal best.
 
     Parameters
