@@ -13,10 +13,11 @@ that costs exactly the budget. The figure of their example, which this follows, 
    the last task of a machine, or on a new one; of equal ones one on a machine, then the earliest.
 
 The paper has one type of machine. With several, every task starts on its cheapest type and the
-upgrades with the best gain of makespan for the money (:mod:`~autoscale.schedulers.gain_budget_scheduler`)
-are made until the critical path meets the deadline, as the authors' code leaves for later; the run
-times above are those. New leases are of the task's type, slots on leases of any type. Boot is part
-of the critical path, slots are where vCPUs, memory and GPUs are free.
+upgrades with the best gain of makespan for the money, as in
+:mod:`~autoscale.schedulers.gain_budget_scheduler`, are made until the critical path meets the
+deadline; the authors' code leaves that for later. The run times above are those. New leases are of
+the task's type, slots on leases of any type. Boot is part of the critical path, slots are where
+vCPUs, memory and GPUs are free.
 """
 
 from __future__ import annotations
