@@ -9,7 +9,8 @@ are fewer. K is 10 as in the copy of it that the authors of Dyna compare with.
 A machine's options are its earliest start and the earliest that does not lengthen its lease to the
 left; new leases are of the types that no other beats in both time and price. Costs are bills of
 leases so far. Equal expansions count once: several vCPUs make many of them. From ``LARGE_TASKS``
-tasks on fewer schedules are grown, and fewer again once the time limit gets near.
+tasks on fewer schedules are grown, and a single one once the time limit has passed. Where no
+schedule of the front meets a goal, HEFT's own plan or that of the cheapest pass stands in.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from autoscale.plan.decode import tighten
 from autoscale.schedulers.about import About
 from autoscale.schedulers.budgeted.fronts import as_front, best_for_goal
-from autoscale.schedulers.budgeted.listing import cheapest_pass, offer
+from autoscale.schedulers.budgeted.listing import Offer, Rule, cheapest_pass, list_by_rule, offer
 from autoscale.schedulers.leasing.instance import plan_of
 
 if TYPE_CHECKING:
@@ -60,22 +61,27 @@ def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float 
     time_limit_s
         Seconds after which a single schedule is carried on.
     """
-    return best_for_goal(problem, _plans(problem, time_limit_s))
+    from autoscale.schedulers.budgeted import kernels
+
+    ends = time.perf_counter() + time_limit_s
+    given = offer(problem)
+    heft = list_by_rule(given, Rule(code=kernels.WEIGHTED, coefficient=1.0))
+    left = max(0.0, ends - time.perf_counter())
+    return best_for_goal(problem, [*_plans(given, left), heft, cheapest_pass(given)])
 
 
 def front(
     problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf
 ) -> ParetoFront:
     """Return all plans of which none beats another; see :func:`schedule` for the parameters."""
-    return as_front(_plans(problem, time_limit_s))
+    return as_front(_plans(offer(problem), time_limit_s))
 
 
-def _plans(problem: Problem, time_limit_s: float) -> list[Plan]:
+def _plans(given: Offer, time_limit_s: float) -> list[Plan]:
     from autoscale.schedulers.budgeted.beam import kernels
 
     ends = time.perf_counter() + time_limit_s
-    given = offer(problem)
-    n = len(problem.workflow)
+    n = len(given.problem.workflow)
     keep = KEPT if n < LARGE_TASKS else FEW_KEPT
     states, makespan, in_use = kernels.begin(n, keep)
     count = 1
@@ -86,5 +92,4 @@ def _plans(problem: Problem, time_limit_s: float) -> list[Plan]:
         count = kernels.grow(
             given.x, states, makespan, in_use, min(count, keep), tasks, given.types, keep
         )
-    plans = [tighten(plan_of(problem, states[int(at)])) for at in in_use[:count]]
-    return [*plans, cheapest_pass(given)]
+    return [tighten(plan_of(given.problem, states[int(at)])) for at in in_use[:count]]
