@@ -43,7 +43,7 @@ PUBLISHED = {
     "Sipht_100.xml.gz": (3.64, 1.0),
     "Epigenomics_997.xml.gz": (3.92, 1.0),
 }
-"""Cost over that of one cheapest machine at 1.5 and 5 times the fastest makespan, read off Fig. 3."""
+"""Cost over one cheapest machine's at 1.5 and 5 times the fastest makespan, read off Fig. 3."""
 
 
 def test_normalised_cost_has_the_published_trend(shared: Path) -> None:
