@@ -32,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, listing, pareto
+    from autoscale.cli import commands, compare, listing, pareto
     from autoscale.version import __version__
 
     app = App(
@@ -49,6 +49,7 @@ def build_app() -> App:
     )
     app.command(commands.plan)
     app.command(pareto.pareto)
+    app.command(compare.compare)
     app.command(commands.check)
     app.command(commands.simulate)
     app.command(commands.explain)

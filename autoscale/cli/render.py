@@ -212,6 +212,30 @@ def catalog_table(rows: Sequence[Facts], title: str) -> Table:
     return table
 
 
+def comparison_table(facts: Facts) -> Table:
+    """Return planners side by side, the best first; those without a plan say why below."""
+    columns = ("cost", "makespan", "gap", "leases", "utilisation", "time")
+    table = new_table("planner", *columns)
+    for row in facts["planners"]:
+        if not row["found"]:
+            table.add_row(escape(row["planner"]), "-", "-", "-", "-", "-", _seconds(row))
+            continue
+        table.add_row(
+            escape(row["planner"]),
+            format_money(row["cost_usd"]),
+            format_duration(row["makespan_seconds"]),
+            "-" if row["gap"] is None else f"{row['gap']:.1%}",
+            f"{row['leases']:,}",
+            f"{row['utilisation']:.0%}",
+            _seconds(row),
+        )
+    return table
+
+
+def _seconds(row: Facts) -> str:
+    return f"{row['planning_seconds']:,.2f} s"
+
+
 def planners_table(rows: Sequence[Facts]) -> Table:
     """Return the planners as a table: what each is for, what it does, where it was published."""
     table = new_table("planner", "for", "what it does", left=3)

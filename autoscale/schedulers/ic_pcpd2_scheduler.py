@@ -17,7 +17,8 @@ import math
 from typing import TYPE_CHECKING
 
 from autoscale.schedulers.about import About
-from autoscale.schedulers.leasing.instance import instance, plan_of
+from autoscale.schedulers.leasing.instance import instance
+from autoscale.schedulers.subdeadline import EXISTING_FIRST, allocated
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,5 +57,5 @@ def ic_pcpd2_plan(problem: Problem, *, edge_s: FloatArray | None = None) -> Plan
 
     x = instance(problem, edge_s)
     _, limit = critical.traverse(x, problem.fastest_s, False)
-    ranking = kernels.new_lease_ranking(x)
-    return plan_of(problem, kernels.allocate(x, kernels.fifo_order(x), limit, ranking, True))
+    order = kernels.fifo_order(x)
+    return allocated(problem, order, limit, rule=EXISTING_FIRST, edge_s=edge_s)

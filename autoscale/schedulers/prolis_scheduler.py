@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.schedulers.about import About
-from autoscale.schedulers.leasing.instance import Instance, instance, plan_of
+from autoscale.schedulers.leasing.instance import Instance, instance
+from autoscale.schedulers.subdeadline import allocated
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray
@@ -60,13 +61,11 @@ def prolis_plan(
 ) -> Plan:
     """Return the ProLiS plan; ``edge_s`` are seconds that data take between leases."""
     from autoscale.schedulers.leasing.kernels import topological_by
-    from autoscale.schedulers.subdeadline import kernels
 
     x = instance(problem, edge_s)
     rank = ranks(problem, x, rng)
     limit = sub_deadlines(problem, rank, x.deadline)
-    ranking = kernels.new_lease_ranking(x)
-    return plan_of(problem, kernels.allocate(x, topological_by(x, -rank), limit, ranking, False))
+    return allocated(problem, topological_by(x, -rank), limit, edge_s=edge_s)
 
 
 def ranks(problem: Problem, x: Instance, rng: np.random.Generator) -> FloatArray:

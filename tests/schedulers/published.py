@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from autoscale.model.arrays import FloatArray
 from autoscale.model.billing import Billing
 from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.model.problem import Problem
 from autoscale.model.workflow import WorkflowBuilder
 from autoscale.schedulers.leasing.instance import edge_times
+
+if TYPE_CHECKING:
+    from autoscale.model.arrays import FloatArray
 
 
 def paper_problem(

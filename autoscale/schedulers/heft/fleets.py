@@ -7,6 +7,7 @@ number of copies is doubled until the deadline is met, then halved back; the che
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,16 +42,8 @@ def best_on_fleets(
     """
     deadline = np.inf if problem.deadline_s is None else problem.deadline_s + LATE_S
     tried: list[Plan] = []
-
-    def attempt(unit: IntArray, copies: int) -> Plan:
-        plan = run(np.repeat(unit, copies))
-        tried.append(plan)
-        return plan
-
     for unit in _units(problem):
-        _search(
-            lambda copies, unit=unit: attempt(unit, copies), _most(problem, unit), deadline, over
-        )
+        tried += _search(partial(_on_copies, run, unit), _most(problem, unit), deadline, over)
         if over():
             break
     return min(
@@ -59,27 +52,35 @@ def best_on_fleets(
     )
 
 
+def _on_copies(run: Callable[[IntArray], Plan], unit: IntArray, copies: int) -> Plan:
+    return run(np.repeat(unit, copies))
+
+
 def _search(
     attempt: Callable[[int], Plan], most: int, deadline: float, over: Callable[[], bool]
-) -> None:
-    """Double the copies until the plan is in time, then halve the distance to the last failure."""
-    high, before = 1, np.inf
-    plan = attempt(high)
-    while plan.makespan_s > deadline and high < most and not over():
-        if plan.makespan_s > 0.999 * before:
-            return  # more machines make it no quicker
-        before = plan.makespan_s
+) -> list[Plan]:
+    """Double the copies until the plan is in time, then halve the distance to the last failure.
+
+    Returns the plans made. Copies that make it hardly quicker end the search.
+    """
+    high = 1
+    plans = [attempt(high)]
+    while plans[-1].makespan_s > deadline and high < most and not over():
         high = min(2 * high, most)
-        plan = attempt(high)
+        plans.append(attempt(high))
+        if plans[-1].makespan_s > 0.999 * plans[-2].makespan_s:
+            return plans
+    if plans[-1].makespan_s > deadline:
+        return plans
     low = high // 2
-    while plan.makespan_s <= deadline or high - low > 1:
+    while high - low > 1 and not over():
         middle = (low + high) // 2
-        if middle in (low, high) or over():
-            return
-        if attempt(middle).makespan_s <= deadline:
+        plans.append(attempt(middle))
+        if plans[-1].makespan_s <= deadline:
             high = middle
         else:
             low = middle
+    return plans
 
 
 def _units(problem: Problem) -> list[IntArray]:

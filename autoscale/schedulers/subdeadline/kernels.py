@@ -19,6 +19,9 @@ from autoscale.schedulers.leasing.kernels import (
 
 EPS = 1e-9
 
+LEAST, EXISTING_FIRST, ALWAYS_NEW = 0, 1, 2
+"""Rules: least increase of the bill; applicable leases before any new one; no lease twice."""
+
 
 @numba.njit(cache=True)
 def fifo_order(x):
@@ -67,9 +70,16 @@ def new_lease_ranking(x):
 
 
 @numba.njit(cache=True)
-def best_new(x, ranking, i, apart, limit):
-    """Return (type, cost) of the cheapest new lease that ends a task in time; -1 if none does."""
+def best_new(x, ranking, i, apart, limit, only):
+    """Return (type, cost) of the cheapest new lease that ends a task in time; -1 if none does.
+
+    ``only`` is the one type allowed, or -1.
+    """
     cls = x.task_class[i]
+    if only >= 0:
+        if apart + x.duration[cls, only] <= limit + EPS:
+            return only, new_lease_cost(x, i, only)
+        return -1, np.inf
     for y in range(ranking.shape[1]):
         k = ranking[cls, y]
         if k < 0:
@@ -80,19 +90,18 @@ def best_new(x, ranking, i, apart, limit):
 
 
 @numba.njit(cache=True)
-def best_used(x, s, i, soonest, apart, limit, below, strict):
+def best_used(x, s, i, soonest, apart, limit, below, strict, only):
     """Return (lease, start, added USD) of the cheapest place on existing leases, -1 if none.
 
     Only places that add less than ``below`` count; with ``strict``, only on leases that are
-    applicable in the sense of IC-PCP.
+    applicable in the sense of IC-PCP. ``only`` is the one type allowed, or -1.
     """
     cls = x.task_class[i]
     best, best_start, best_added = -1, np.inf, below
     for lease in range(s.opened[0]):
         k = s.kind[lease]
-        d = x.duration[cls, k]
-        end = soonest + d
-        if not end <= limit + EPS:
+        end = soonest + x.duration[cls, k]
+        if not end <= limit + EPS or (only >= 0 and only != k):
             continue
         if end <= s.last[lease]:
             least = 0.0
@@ -136,7 +145,7 @@ def rescue(x, s, ranking, i, soonest, apart):
 
 
 @numba.njit(cache=True)
-def allocate(x, order, limit, ranking, existing_first):
+def allocate(x, order, limit, ranking, rule, only):
     """Place the tasks in order, each where it is cheapest among what ends by its sub-deadline.
 
     Parameters
@@ -147,9 +156,12 @@ def allocate(x, order, limit, ranking, existing_first):
         Each task's sub-deadline, seconds.
     ranking
         What :func:`new_lease_ranking` returns.
-    existing_first
-        Whether an applicable lease goes before any new one, be it dearer (IC-PCPD2); else the
-        least increase of the bill decides, an existing lease before a new one (ProLiS).
+    rule
+        ``LEAST``: the least increase of the bill decides, an existing lease before a new one
+        (ProLiS). ``EXISTING_FIRST``: an applicable lease goes before any new one, be it dearer
+        (IC-PCPD2). ``ALWAYS_NEW``: every task has a lease of its own (Greedy).
+    only
+        Per task, the one type that it may go to, or -1.
 
     Returns
     -------
@@ -163,9 +175,12 @@ def allocate(x, order, limit, ranking, existing_first):
         for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
             soonest = max(soonest, s.finish[x.parents[e]])
         apart = ready_time(x, s, i, -1)
-        kind, cost = best_new(x, ranking, i, apart, limit[i])
-        below = np.inf if existing_first else cost + 2e-12
-        lease, start, _ = best_used(x, s, i, soonest, apart, limit[i], below, existing_first)
+        kind, cost = best_new(x, ranking, i, apart, limit[i], only[i])
+        lease, start = -1, np.inf
+        if rule != ALWAYS_NEW:
+            first = rule == EXISTING_FIRST
+            below = np.inf if first else cost + 2e-12
+            lease, start, _ = best_used(x, s, i, soonest, apart, limit[i], below, first, only[i])
         if lease >= 0:
             commit(x, s, i, lease, start)
         elif kind >= 0:
@@ -179,8 +194,8 @@ def allocate(x, order, limit, ranking, existing_first):
 def probabilistic_ranks(x, met, luck, theta):
     """Return ProLiS's upward ranks: an edge's transfer counts with a chance that grows with it.
 
-    ``luck`` is one number from [0, 1) per entry of ``children``. A transfer counts where it is
-    at least ``1 - theta ** -(met / transfer)``... of its child, as in the authors' code.
+    ``luck`` is one number from [0, 1) per entry of ``children``; a transfer counts with the chance
+    ``1 - theta ** -(duration of the child / transfer)``.
     """
     n = met.size
     rank = np.zeros(n, dtype=np.float64)
