@@ -9,11 +9,11 @@ at most 10,000 states are expanded. Whether a state is feasible is decided by Mo
 
 The paper draws from measured performance of CPU, disk and network; here a task's duration is
 multiplied by a lognormal factor of mean 1 (:class:`Chance`), leases are ready when the nominal
-durations say, and these must be in time too. The first solution is the first feasible one on the way of GAIN
-(:mod:`~autoscale.schedulers.gain_budget_scheduler`), since the plain search meets none on a large
-workflow. A state whose undecided tasks' quickest types are not in time is not expanded. In the
-search a task costs its share of a machine. The types found are packed onto leases as late as the
-probability, now with tasks waiting for room, allows; if it allows no sharing, every task has a
+durations say, and these must be in time too. The first solution is the first feasible one on the
+way of GAIN (:mod:`~autoscale.schedulers.gain_budget_scheduler`), since the plain search meets none
+on a large workflow. A state whose undecided tasks' quickest types are not in time is not expanded.
+In the search a task costs its share of a machine. The types found are packed onto leases as late as
+the probability, now with tasks waiting for room, allows; if it allows no sharing, every task has a
 lease of its own. The second step, a spot instance before each on-demand one, is not part of this.
 """
 
@@ -83,7 +83,9 @@ class Chance:
 
     def __post_init__(self) -> None:
         if not 0 < self.probability <= 1:
-            raise InputError(f"probability: expected more than 0, at most 1, got {self.probability}")
+            raise InputError(
+                f"probability: expected more than 0, at most 1, got {self.probability}"
+            )
         if not 0 <= self.runtime_cv < math.inf or not self.draws >= 1:
             raise InputError(
                 f"chance: expected a variation >= 0 and draws >= 1, got {self.runtime_cv} and "

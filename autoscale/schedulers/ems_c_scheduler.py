@@ -6,8 +6,8 @@ for each instance. Crossover of two orders keeps the first part of one and the o
 the rest; assignments are crossed at a cut, an instance of both parents gets either one's type.
 Mutation moves a task in the order between its parents and its children, merges two instances,
 splits one, moves a task to another instance, or changes a type. The first population holds HEFT's
-plan, the cheapest plan, and random ones: all on one instance, each on its own, and mixtures. NSGA-II
-selects: parents by tournaments of rank and crowding, survivors from parents and children.
+plan, the cheapest plan, and random ones: all on one instance, each on its own, and mixtures.
+NSGA-II selects: parents by tournaments of rank and crowding, survivors from parents and children.
 
 Here the cheapest plan is that of one list pass, HEFT's has every task on its quickest type at once,
 types are those that no other beats in both time and price for a task, and a task whose instance
@@ -58,9 +58,7 @@ LARGE_TASKS = 20_000
 """Above so many tasks the first plans are not bred at all: one generation takes too long."""
 
 
-def schedule(
-    problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf
-) -> Plan:
+def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
     """Return the plan of the front that serves the goal best.
 
     Parameters

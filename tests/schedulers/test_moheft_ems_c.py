@@ -22,6 +22,7 @@ from tests.schedulers.paid_by_use import costs_usd, longest_path, paid_by_use
 if TYPE_CHECKING:
     from autoscale.model.problem import Problem
     from autoscale.plan.front import ParetoFront
+    from autoscale.plan.plan import Plan
 
 seeds = st.integers(0, 10**6)
 
@@ -81,15 +82,21 @@ def test_fronts_hold_right_plans_that_do_not_beat_each_other(module: object, see
 @pytest.mark.parametrize("module", [moheft_scheduler, ems_c_scheduler])
 def test_goals_pick_from_the_front(module: object) -> None:
     problem = random_problem(11, 16).replace(deadline_s=None)
-    run = lambda goal: module.schedule(goal, rng=np.random.default_rng(3))  # type: ignore[attr-defined] # noqa: E731, E501
+
+    def run(goal: Problem) -> Plan:
+        rng = np.random.default_rng(3)
+        return module.schedule(goal, rng=rng)  # type: ignore[attr-defined,no-any-return]
+
     least = problem.least_makespan_s
     quick, slow = (run(problem.replace(deadline_s=f * least)) for f in (1.05, 3.0))
     assert quick.makespan_s <= 1.05 * least + 1e-6
     assert slow.cost_usd <= quick.cost_usd
     affordable = run(problem.replace(budget_usd=slow.cost_usd))
     assert affordable.cost_usd <= slow.cost_usd + 1e-6
-    assert run(problem.replace(deadline_s=2 * least)).to_frame().equals(
-        run(problem.replace(deadline_s=2 * least)).to_frame()
+    assert (
+        run(problem.replace(deadline_s=2 * least))
+        .to_frame()
+        .equals(run(problem.replace(deadline_s=2 * least)).to_frame())
     )
 
 

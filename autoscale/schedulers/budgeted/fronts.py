@@ -29,7 +29,8 @@ def non_dominated(time_s: FloatArray, cost_usd: FloatArray) -> IntArray:
     order = np.lexsort((np.arange(time_s.size), cost_usd, time_s))
     cost = cost_usd[order]
     least_before = np.concatenate([[np.inf], np.minimum.accumulate(cost)[:-1]])
-    kept: IntArray = order[cost < least_before]
+    # Rounding noise does not make a point cheaper.
+    kept: IntArray = order[cost < least_before * (1 - 1e-9)]
     return kept
 
 

@@ -63,9 +63,7 @@ def in_time_on_leases(x, order, task_lease, capacity, ready, duration, factors, 
     count = 0
     for draw in range(factors.shape[0]):
         seconds = duration * factors[draw]
-        start = place(
-            order, task_lease, seconds, ready, x.parent_ptr, x.parents, x.need, capacity
-        )
+        start = place(order, task_lease, seconds, ready, x.parent_ptr, x.parents, x.need, capacity)
         if (start + seconds).max() <= deadline:
             count += 1
     return count

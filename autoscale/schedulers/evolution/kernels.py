@@ -47,9 +47,7 @@ def evaluate(x, order, lease, kind):
     for y in range(n):
         capacity[y] = x.capacity[kind[y]]
     floor = np.full(n, x.boot)
-    start = place(
-        order, lease, duration, floor, x.parent_ptr, x.parents, x.need, capacity
-    )
+    start = place(order, lease, duration, floor, x.parent_ptr, x.parents, x.need, capacity)
     first = np.full(n, np.inf)
     last = np.full(n, -np.inf)
     makespan = 0.0
