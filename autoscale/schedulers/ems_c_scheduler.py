@@ -54,7 +54,7 @@ GENERATIONS = 200
 WORK = 4e6
 """Tasks scheduled in all generations, at most; it bounds the time of large workflows."""
 
-LARGE_TASKS = 20_000
+LARGE_TASKS = 5_000
 """Above so many tasks the first plans are not bred at all: one generation takes too long."""
 
 

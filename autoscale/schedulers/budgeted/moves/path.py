@@ -36,11 +36,12 @@ if TYPE_CHECKING:
 LARGE_TASKS = 2_000
 """From this many tasks on, fewer places on the way are tried."""
 
-TRIES, FEW_TRIES = 24, 4
+TRIES, FEW_TRIES = 24, 3
 """Places tried, and horizons tried beyond the cheap end."""
 
-STRETCHES = 12
-"""Times that the horizon is doubled at most where even the cheapest types are too dear."""
+STRETCH, WIDE_STRETCH, STRETCHES = 2.0, 4.0, 12
+"""What the horizon is multiplied by, and how often at most, where the cheapest types are too dear;
+the greater factor is for large workflows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,14 +161,15 @@ def plan_on_the_way(way: Way, *, time_limit_s: float = math.inf) -> Plan:
     def plan_at(place: int) -> Plan:
         return way.plan_after(len(way) - place if way.gain else place)
 
-    quick = plan_at(0)
-    if quick.cost_usd <= budget:
-        return quick
-    cheap = plan_at(len(way))
+    if estimate[0] <= 2.0 * budget:  # beyond, the quick end is out of reach
+        quick = plan_at(0)
+        if quick.cost_usd <= budget:
+            return quick
+    cheap = last = plan_at(len(way))
     if cheap.cost_usd > budget:
         return _stretched(way, cheap, budget, ends)
     tries = TRIES if len(problem.workflow) < LARGE_TASKS else FEW_TRIES
-    low, high, best, last, at = 0, len(way), cheap, quick, 0
+    low, high, best, at = 0, len(way), cheap, len(way)
     for number in range(tries):
         if high - low <= 1 or time.perf_counter() > ends:
             break
@@ -188,11 +190,12 @@ def plan_on_the_way(way: Way, *, time_limit_s: float = math.inf) -> Plan:
 def _stretched(way: Way, cheap: Plan, budget_usd: float, ends: float) -> Plan:
     """Return the quickest plan on the cheapest types within the budget, or the cheapest found."""
     place = 0 if way.gain else len(way)
+    factor = STRETCH if way.start.size < LARGE_TASKS else WIDE_STRETCH
     low, high, best = 1.0, 1.0, cheap
     for _ in range(STRETCHES):
         if best.cost_usd <= budget_usd or time.perf_counter() > ends:
             break
-        low, high = high, 2.0 * high
+        low, high = high, factor * high
         best = min(best, way.plan_after(place, high), key=lambda plan: plan.cost_usd)
     if best.cost_usd > budget_usd:
         floor = min(best, cheapest_pass(way.given), key=lambda plan: plan.cost_usd)
