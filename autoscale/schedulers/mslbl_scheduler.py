@@ -48,9 +48,7 @@ ABOUT = About(
 )
 
 
-def schedule(
-    problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf
-) -> Plan:
+def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
     """Return a quick plan within the budget; the quickest one without a budget.
 
     Parameters

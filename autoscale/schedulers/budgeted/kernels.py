@@ -8,6 +8,8 @@ one.
 
 from __future__ import annotations
 
+import math
+
 import numba
 import numpy as np
 
@@ -76,9 +78,9 @@ def efficient_types(duration, cost, price, member, tolerance):
             best = -1
             while x < order.size and own[order[x]] <= quick * (1 + tolerance):
                 k = member[order[x]]
-                if best < 0 or cost[c, k] < cost[c, best] * (1 - tolerance):
-                    best = k
-                elif cost[c, k] <= cost[c, best] * (1 + tolerance) and price[k] < price[best]:
+                much_less = best < 0 or cost[c, k] < cost[c, best] * (1 - tolerance)
+                alike = cost[c, k] <= cost[c, best] * (1 + tolerance)
+                if much_less or (alike and price[k] < price[best]):
                     best = k
                 x += 1
             if cost[c, best] < least * (1 - tolerance):
@@ -212,9 +214,7 @@ def choose(rule, o, count, allowance, own_allowance, coefficient, fallback):
         if cheap < 0 or _less(cost[y], cost[cheap], finish[y], finish[cheap]):
             cheap = y
         affordable = cost[y] <= allowance + NOISE_USD and share[y] <= own_allowance + NOISE_USD
-        if affordable and (
-            within < 0 or _less(finish[y], finish[within], cost[y], cost[within])
-        ):
+        if affordable and (within < 0 or _less(finish[y], finish[within], cost[y], cost[within])):
             within = y
         if lease[y] >= 0 and cost[y] <= NOISE_USD and (free < 0 or finish[y] < finish[free]):
             free = y
@@ -231,9 +231,7 @@ def choose(rule, o, count, allowance, own_allowance, coefficient, fallback):
     best = -1
     best_value = -np.inf
     for y in range(count):
-        if rule == WORTH and (
-            cost[y] > cost[quick] + NOISE_USD or cost[y] > allowance + NOISE_USD
-        ):
+        if rule == WORTH and (cost[y] > cost[quick] + NOISE_USD or cost[y] > allowance + NOISE_USD):
             continue
         slow = (finish[y] - finish[quick]) / time_range if time_range > 0.0 else 0.0
         if rule == WORTH:
@@ -341,7 +339,8 @@ def budget_list(
     budget
         USD for everything.
     coefficient
-        Weight of time for rule WEIGHTED.
+        Weight of time for rule WEIGHTED; the seconds that every lease is paid for in advance, for
+        rule FLEET.
     reserve
         USD kept for each task until it is scheduled.
     allow_share
@@ -412,9 +411,13 @@ def budget_list(
         if is_new:
             lease = open_lease(s, k)
             opened[k] += 1
-        elif rule == FLEET and o_cost[best] > NOISE_USD and allowed[k] > opened[k]:
-            allowed[k] -= 1  # what it costs to go on was meant for one more of its kind
+        held = s.last[lease] - s.first[lease] + x.boot
         commit(x, s, i, lease, o_start[best])
+        if rule == FLEET and not is_new:
+            # What it costs to go on beyond the horizon was meant for more of its kind.
+            longer = s.last[lease] - s.first[lease] + x.boot
+            more = math.ceil(longer / coefficient - 1e-9) - math.ceil(held / coefficient - 1e-9)
+            allowed[k] = max(opened[k], allowed[k] - more)
         spent += o_cost[best]
         reserved -= own
         room = s.last[lease]

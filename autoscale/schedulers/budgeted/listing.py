@@ -4,8 +4,8 @@ BHEFT, HBCS, MSLBL, GRP-HEFT and MLS differ in the rule alone. In their papers a
 own time on the machine it takes, so what the rest of the tasks will cost is a sum. Under the
 execution model it is not: machines boot, run several tasks at once, idle, and are charged in
 quanta. Here a task pays what its choice adds to the bill of all leases, and what the others will
-cost is the sum of their shares of machines times an ``overhead``: what the cheapest pass really
-costs over its sum of shares. It is 1 in the papers' model.
+cost is the sum of what they cost by themselves times an ``overhead``: what the cheapest pass really
+costs over its sum of costs by themselves. It is 1 in the papers' model.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ class Offer:
     types
         Per class, the catalogue indices that no other beats in duration and share of price,
         quickest first; -1 ends a row.
+    type_usd
+        What a task of each class costs on each of those types, like ``types``.
     cheap_usd, mean_usd, dear_usd
-        Each task's share of a machine's price while it runs, at least, on average and at most
-        over those types, shape (tasks,).
+        What each task costs at least, on average and at most over those types, shape (tasks,).
     mean_s
         Each task's mean duration over those types, shape (tasks,).
     order
@@ -68,6 +69,7 @@ class Offer:
     problem: Problem
     x: Instance
     types: Any
+    type_usd: FloatArray
     cheap_usd: FloatArray
     mean_usd: FloatArray
     dear_usd: FloatArray
@@ -89,8 +91,7 @@ def offer(problem: Problem, member: IntArray | None = None, x: Instance | None =
     """
     x = instance(problem) if x is None else x
     w, catalog = problem.workflow, problem.catalog
-    held = w.vcpus[problem.class_member, None] / catalog.vcpus
-    share = problem.duration_s * (x.price * held)
+    share = _cost_usd(problem)
     everyone = np.arange(len(catalog)) if member is None else member
     from autoscale.schedulers.budgeted import kernels
 
@@ -104,12 +105,31 @@ def offer(problem: Problem, member: IntArray | None = None, x: Instance | None =
         problem=problem,
         x=x,
         types=types,
+        type_usd=cost,
         cheap_usd=np.where(listed, cost, np.inf).min(axis=1)[problem.task_class],
         mean_usd=(np.where(listed, cost, 0.0).sum(axis=1) / count)[problem.task_class],
         dear_usd=np.where(listed, cost, 0.0).max(axis=1)[problem.task_class],
         mean_s=mean_s,
         order=topological_order(problem, -graph.upward_rank_s(w, mean_s)),
     )
+
+
+def _cost_usd(problem: Problem) -> FloatArray:
+    """Return what a task of each class costs on each type, shape (classes, types).
+
+    That is its share of the machine while it runs, and of what else a lease is charged (boot,
+    other vCPUs, the rest of the quantum) the n-th part, n being the tasks of the workflow: as if
+    all of them used one lease. So a huge machine is not cheap for few tasks.
+    """
+    w, catalog, n = problem.workflow, problem.catalog, len(problem.workflow)
+    seconds = problem.duration_s
+    fits = np.isfinite(seconds)
+    held = w.vcpus[problem.class_member, None] / catalog.vcpus
+    charged = problem.billing.billed_array_s(np.where(fits, seconds, 0.0) + problem.boot_s)
+    own = np.where(fits, seconds * held, 0.0)
+    cost: FloatArray = catalog.price_per_s * (own + np.maximum(charged - own, 0.0) / n)
+    cost[~fits] = np.inf
+    return cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +238,7 @@ def within_budget(
         return tried
     best = cheapest
     if cheapest.cost_usd > budget + COST_TOL_USD:
-        best = _one_machine(problem, cheapest)
+        best = one_machine(problem, cheapest)
     low, high = 0.0, budget
     for _ in range(TRIES if len(problem.workflow) < LARGE_TASKS else FEW_TRIES):
         if time.perf_counter() > ends:
@@ -236,7 +256,7 @@ def within_budget(
     return best
 
 
-def _one_machine(problem: Problem, other: Plan) -> Plan:
+def one_machine(problem: Problem, other: Plan) -> Plan:
     """Return the cheapest plan on one machine, or another that is cheaper."""
     try:
         plan = cheapest_scheduler.schedule(problem, rng=np.random.default_rng(0))
