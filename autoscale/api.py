@@ -10,6 +10,13 @@ from autoscale.formats import workflows
 from autoscale.formats.catalog_csv import load_catalog
 from autoscale.model.billing import HOURLY, PER_SECOND, Billing
 from autoscale.model.catalog import Catalog, unknown
+from autoscale.model.limits import (
+    AllowedTypes,
+    Quota,
+    check_limits,
+    parse_allowed,
+    parse_quota,
+)
 from autoscale.model.problem import Problem
 from autoscale.resources import data_path
 from autoscale.units import parse_bandwidth, parse_duration, parse_money
@@ -84,6 +91,8 @@ def make_problem(
     boot: str | float = 90.0,
     transfers: bool = True,
     storage_bandwidth: str | float | None = None,
+    quotas: Sequence[str | Quota] = (),
+    allowed: Sequence[str | AllowedTypes] = (),
 ) -> Problem:
     """Return the problem of planning a workflow on a cloud.
 
@@ -112,6 +121,11 @@ def make_problem(
     storage_bandwidth
         Bytes per second that the object store grants an instance, or text such as ``"500MB/s"``;
         unlimited if None.
+    quotas
+        What may be leased at any moment: ``"instances=20"``, ``"c7*:vcpus=64"`` or
+        :class:`Quota` objects.
+    allowed
+        Types that a category is confined to: ``"mProject=c7*,m7*"`` or :class:`AllowedTypes`.
 
     Raises
     ------
@@ -128,9 +142,15 @@ def make_problem(
     offer = offer.in_region(region if region is not None else default_region(offer))
     if types is not None:
         offer = offer.matching(split_patterns(types))
+    offer = offer.bought(_purchase(purchase))
+    limits = tuple(q if isinstance(q, Quota) else parse_quota(q) for q in quotas)
+    rules = tuple(a if isinstance(a, AllowedTypes) else parse_allowed(a) for a in allowed)
+    check_limits(workflow, offer, limits, rules)
     return Problem(
         workflow=workflow,
-        catalog=offer.bought(_purchase(purchase)),
+        catalog=offer,
+        quotas=limits,
+        allowed=rules,
         deadline_s=_optional("deadline", deadline, parse_duration, workflow.deadline_s),
         budget_usd=_optional("budget", budget, parse_money, workflow.budget_usd),
         boot_s=_parsed("boot", boot, parse_duration),

@@ -1,11 +1,12 @@
 """How good plans are: gap to the certified bound over real workflows, deadlines and billings.
 
-usage: python benchmarks/plan_quality.py WORKFLOW... [--factors 1.1,1.5,2,4] [--billing second]
-       [--time-limit 20] [--csv table.csv]
+usage: python benchmarks/plan_quality.py WORKFLOW... [--factors 1.1,1.5,2,4]
+       [--billing second,hour] [--time-limit 20] [--gap 0] [--csv table.csv]
 
 Deadlines are boot + f x the critical path on the fastest fitting types, with transfers; the
 catalogue is the project's own AWS us-east-1, boot 90 s. Besides planner lp's cost, bound and gap,
-the best of the simple planners is listed, planned by the same deadline.
+the best of the simple planners is listed, planned by the same deadline. With --csv, rows are
+added as they come, and those that are there already are not measured again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import csv
 import sys
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ SIMPLE = ("list", "cheapest", "fastest")
 """Schedulers that the planner starts from."""
 
 COLUMNS = [
+    "file",
     "workflow",
     "tasks",
     "f",
@@ -44,7 +47,9 @@ COLUMNS = [
 ]
 
 
-def measure(problem: Problem, factor: float, billing: str, limit_s: float) -> dict[str, Any]:
+def measure(
+    problem: Problem, factor: float, billing: str, limit_s: float, gap: float
+) -> dict[str, Any]:
     """Return one row of the table."""
     path_s = problem.least_makespan_s - problem.boot_s
     problem = problem.replace(deadline_s=problem.boot_s + factor * path_s)
@@ -55,7 +60,7 @@ def measure(problem: Problem, factor: float, billing: str, limit_s: float) -> di
         except AutoscaleError:
             continue
     began = time.perf_counter()
-    plan = solve(problem, time_limit_s=limit_s)
+    plan = solve(problem, time_limit_s=limit_s, gap=gap)
     best = min(simple, default=float("nan"))
     return {
         "workflow": problem.workflow.name,
@@ -78,28 +83,59 @@ def main() -> None:
     parser.add_argument("--factors", default="1.1,1.5,2,4")
     parser.add_argument("--billing", default="second")
     parser.add_argument("--time-limit", type=float, default=20.0)
+    parser.add_argument("--gap", type=float, default=0.0)
     parser.add_argument("--csv", type=Path)
     given = parser.parse_args()
-    rows = []
+    rows = _known(given.csv)
+    done = {(row["file"], row["f"], row["billing"]) for row in rows}
     print(" | ".join(COLUMNS))
     for path in given.workflows:
-        workflow = read_workflow(path)
-        problem = make_problem(
-            workflow, catalog="aws", region="us-east-1", billing=given.billing, boot=90
-        )
         for factor in map(float, given.factors.split(",")):
-            row = measure(problem, factor, given.billing, given.time_limit)
-            rows.append(row)
-            shown = [f"{v:.5g}" if isinstance(v, float) else str(v) for v in row.values()]
-            print(" | ".join(shown), flush=True)
-    if given.csv:
-        with given.csv.open("w", newline="") as stream:
-            writer = csv.DictWriter(stream, COLUMNS)
+            for billing in given.billing.split(","):
+                if (path.name, factor, billing) in done:
+                    continue
+                row = {"file": path.name}
+                problem = _problem(path, billing)
+                row |= measure(problem, factor, billing, given.time_limit, given.gap)
+                rows.append(row)
+                _added(given.csv, row)
+                shown = [f"{v:.5g}" if isinstance(v, float) else str(v) for v in row.values()]
+                print(" | ".join(shown), flush=True)
+    for billing in sorted({row["billing"] for row in rows}):
+        of = [row for row in rows if row["billing"] == billing]
+        for factor in sorted({row["f"] for row in of}):
+            _sum_up(f"{billing}, f = {factor:g}", [row for row in of if row["f"] == factor])
+        _sum_up(f"{billing}, all", of)
+
+
+@lru_cache(maxsize=2)
+def _problem(path: Path, billing: str) -> Problem:
+    return make_problem(
+        read_workflow(path), catalog="aws", region="us-east-1", billing=billing, boot=90
+    )
+
+
+def _known(path: Path | None) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run."""
+    if path is None or not path.exists():
+        return []
+    import pandas as pd
+
+    return [
+        {str(key): value for key, value in row.items()}
+        for row in pd.read_csv(path).to_dict("records")
+    ]
+
+
+def _added(path: Path | None, row: dict[str, Any]) -> None:
+    if path is None:
+        return
+    fresh = not path.exists()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        if fresh:
             writer.writeheader()
-            writer.writerows(rows)
-    for factor in sorted({row["f"] for row in rows}):
-        _sum_up(f"f = {factor:g}", [row for row in rows if row["f"] == factor])
-    _sum_up("all", rows)
+        writer.writerow(row)
 
 
 def _sum_up(what: str, rows: list[dict[str, Any]]) -> None:

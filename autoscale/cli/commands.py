@@ -31,7 +31,7 @@ def plan(
     offer: Offer = _OFFER,
     reading: Reading = _READING,
     planner: Annotated[
-        str, Parameter(help="lp, or a scheduler by name; `autoscale planners` lists them.")
+        str, Parameter(help="lp, exact, or a scheduler; `autoscale planners` lists them.")
     ] = "lp",
     time_limit: Annotated[str, Parameter(help="The planner ends after about so long.")] = "20",
     gap: Annotated[

@@ -177,6 +177,16 @@ def _prices_facts(prices: ShadowPrices) -> Facts:
             }
             for r in prices.runner_ups
         ],
+        "quotas": [
+            {
+                "quota": q.quota,
+                "limit": q.limit,
+                "peak": q.peak,
+                "binding": q.binding,
+                "one_more_saves_usd": q.worth_usd,
+            }
+            for q in prices.quotas
+        ],
     }
 
 
@@ -188,6 +198,7 @@ def explanation_parts(facts: Facts) -> list[RenderableType]:
     if facts["relaxation"] is not None:
         parts += _time_parts(facts["relaxation"])
         parts += _runner_up_parts(facts["relaxation"])
+        parts += _quota_parts(facts["relaxation"])
     name, tasks = facts["workflow"]["name"], facts["workflow"]["tasks"]
     headline = (
         f"{name}, {tasks:,} tasks: {format_money(facts['cost_usd'])}, "
@@ -324,6 +335,26 @@ def _time_parts(prices: Facts) -> list[RenderableType]:
             "up to the last column\n"
         ),
     ]
+
+
+def _quota_parts(prices: Facts) -> list[RenderableType]:
+    from rich.markup import escape
+    from rich.text import Text
+
+    from autoscale.cli.render import new_table
+
+    if not prices["quotas"]:
+        return []
+    table = new_table("quota", "limit", "leased at most", "one more is worth", title="Quotas")
+    usd = _as_exact_as(prices["lower_bound_usd"])
+    for row in prices["quotas"]:
+        table.add_row(
+            escape(row["quota"]),
+            f"{row['limit']:,}",
+            f"{row['peak']:,}" + ("" if row["binding"] else " (not binding)"),
+            usd(row["one_more_saves_usd"]),
+        )
+    return [table, Text("worth: the rate at which the relaxation gets cheaper\n")]
 
 
 def _runner_up_parts(prices: Facts) -> list[RenderableType]:

@@ -82,6 +82,17 @@ class Offer:
         str | None,
         Parameter(help="What the object store grants a machine, e.g. 500MB/s; unlimited if not."),
     ] = None
+    quota: Annotated[
+        tuple[str, ...],
+        Parameter(
+            help="Most that is leased at any moment, e.g. instances=20, vcpus=64, 'c7*:vcpus=64'; "
+            "may be repeated."
+        ),
+    ] = ()
+    allow: Annotated[
+        tuple[str, ...],
+        Parameter(help="Types of a category, e.g. 'mProject=c7*,m7*'; may be repeated."),
+    ] = ()
 
     def problem(self, workflow: Workflow, **goal: Any) -> Problem:
         """Return the problem of planning the workflow on this offer."""
@@ -99,6 +110,8 @@ class Offer:
             boot=self.boot,
             transfers=self.transfers,
             storage_bandwidth=self.storage_bandwidth,
+            quotas=self.quota,
+            allowed=self.allow,
             **goal,
         )
         if self.region is None:

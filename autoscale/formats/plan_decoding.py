@@ -11,6 +11,7 @@ from autoscale.errors import InputError
 from autoscale.model.arrays import frozen
 from autoscale.model.billing import Billing
 from autoscale.model.catalog import Catalog, InstanceType, unknown
+from autoscale.model.limits import parse_allowed, parse_quota
 from autoscale.model.problem import Problem
 from autoscale.plan.plan import Certificate, Plan, Provenance
 
@@ -197,6 +198,7 @@ def _problem(top: _Section, workflow: Workflow, catalog: Catalog) -> Problem:
         "budget_usd": goal.number("budget_usd", nullable=True),
         "storage_bandwidth": math.inf if bandwidth is None else bandwidth,
     }
+    figures |= _limits(top)
     quantum, minimum = billing.figure("quantum_seconds"), billing.figure("minimum_seconds")
     try:
         return Problem(
@@ -208,6 +210,23 @@ def _problem(top: _Section, workflow: Workflow, catalog: Catalog) -> Problem:
         )
     except InputError as error:
         raise InputError(f"{top.where}: {error}") from None
+
+
+def _limits(top: _Section) -> dict[str, Any]:
+    """Return quotas and allowed types, where the plan was made within any."""
+    if "limits" not in top.data:
+        return {}
+    section = top.section("limits")
+    out: dict[str, Any] = {}
+    for key, name, parse in (
+        ("quotas", "quotas", parse_quota),
+        ("allowed_types", "allowed", parse_allowed),
+    ):
+        try:
+            out[name] = tuple(parse(str(text)) for text in section.column(key))
+        except InputError as error:
+            raise InputError(f"{section.place(key)}: {error}") from None
+    return out
 
 
 def _leases(

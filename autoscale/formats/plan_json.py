@@ -23,6 +23,7 @@ from autoscale.version import __version__
 
 if TYPE_CHECKING:
     from autoscale.model.catalog import InstanceType
+    from autoscale.model.problem import Problem
     from autoscale.model.workflow import Workflow
     from autoscale.plan.plan import Plan
 
@@ -138,6 +139,7 @@ def plan_document(plan: Plan) -> dict[str, Any]:
         "schema": SCHEMA,
         "workflow": {"name": w.name, "path": w.path, "tasks": len(w)},
         "goal": {"deadline_seconds": problem.deadline_s, "budget_usd": problem.budget_usd},
+        **_limits(problem),
         "execution_model": {
             "boot_seconds": problem.boot_s,
             "billing": {
@@ -173,6 +175,18 @@ def plan_document(plan: Plan) -> dict[str, Any]:
             "solver": plan.provenance.solver,
             "planning_seconds": plan.provenance.planning_seconds,
         },
+    }
+
+
+def _limits(problem: Problem) -> dict[str, Any]:
+    """Return the key ``limits``, where there are quotas or allowed types."""
+    if not problem.quotas and not problem.allowed:
+        return {}
+    return {
+        "limits": {
+            "quotas": [str(quota) for quota in problem.quotas],
+            "allowed_types": [str(rule) for rule in problem.allowed],
+        }
     }
 
 

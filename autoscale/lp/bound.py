@@ -21,7 +21,13 @@ import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
 from autoscale.lp.chains import add_precedence, long_chains, precedence_prices
-from autoscale.lp.cuts import PackingCut, add_machine_cuts, add_packing_cuts, packing_cuts
+from autoscale.lp.cuts import (
+    PackingCut,
+    add_machine_cuts,
+    add_packing_cuts,
+    add_size_cuts,
+    packing_cuts,
+)
 from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
 from autoscale.lp.model import dual_bound, usable_duals
 from autoscale.lp.types import BoundTypes, bound_types
@@ -39,6 +45,12 @@ NEARLY = 1.002
 """Types that are dominated but for this factor on price times duration are left out."""
 
 
+MORE_ROUNDS = 15
+"""Rounds of cuts at most, while they help."""
+
+RISING = 1.005
+"""A round of cuts helps if the bound rises by this factor."""
+
 LARGE_MODEL = 5000
 """Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
 
@@ -48,11 +60,22 @@ MANY_TASKS = 50_000
 PROBES = 6
 """Numbers of leases of dear types that are settled before the branching."""
 
-TYPES_A_ROUND = 4
+TYPES_A_ROUND = 12
 """Types that may enter the model between two solutions."""
+
+STAGES = ((4, 12, 0), (8, 20, 0), (16, 40, 1))
+"""Buckets, groups and cut rounds of the models before the one of full size: small ones find the
+types that matter in a fraction of the time."""
+
+FULL_BELOW = 5000
+"""Only where the last of the stages has no more variables does the model of full size follow:
+above, it takes many times as long and hardly says more."""
 
 FEW_LEASES = 30
 """Only below this many leases is their number branched on: above, a fraction hardly matters."""
+
+UNDONE_DEARER = 300.0
+"""How much dearer undone work is than any plan, where only the possibility of one is asked."""
 
 FRACTION = 0.02
 """A number of leases this close to a whole one counts as whole."""
@@ -187,19 +210,36 @@ class CostBound:
         self._activate_first(used_types)
 
     def root(self) -> Bound:
-        """Return the bound of the first relaxation: a coarse one, then one of full size.
+        """Return the bound of the first relaxation: of ever larger models, as time allows.
 
-        The coarse one finds the types that matter, and stands where the other takes too long.
+        Small ones find the types that matter, and stand where a larger one takes too long.
         """
-        full = self.settings
-        self.settings = replace(full, buckets=full.buckets // 2, groups=40, cut_rounds=1)
-        coarse = self._probed(self._first_node(Limits.none(len(self.types))))
-        self.settings = full
-        node = self._first_node(coarse.limits)
-        if node.bound_usd < coarse.bound_usd:
-            node = replace(node, bound_usd=coarse.bound_usd)
+        full, limits = self.settings, Limits.none(len(self.types))
+        node: _Node | None = None
+        for buckets, groups, rounds in STAGES:
+            self.settings = replace(
+                full,
+                buckets=min(buckets, full.buckets),
+                groups=min(groups, full.groups),
+                cut_rounds=rounds,
+            )
+            node = self._no_worse(self._first_node(limits), node)
+        assert node is not None
+        node = self._probed(node)
+        if _size(node) <= FULL_BELOW and time.perf_counter() < self.clock_limit_s:
+            self.settings = full
+            node = self._no_worse(self._first_node(node.limits), node)
         self.open_nodes = [node]
         return self._bound(node)
+
+    @staticmethod
+    def _no_worse(node: _Node, before: _Node | None) -> _Node:
+        """Return the node with the better of the two bounds, and a relaxation if there is one."""
+        if before is None:
+            return node
+        if node.relaxed.fleet is None and np.isfinite(node.bound_usd):
+            node = replace(node, relaxed=before.relaxed)
+        return replace(node, bound_usd=max(node.bound_usd, before.bound_usd))
 
     def _first_node(self, limits: Limits) -> _Node:
         n = len(self.problem.workflow)
@@ -237,10 +277,8 @@ class CostBound:
         """
         barriers = self._barriers()
         best = self.open_nodes[0]
-        fleet = best.relaxed.fleet
-        if fleet is not None and fleet.model.n_variables > LARGE_MODEL:
-            full = self.settings
-            self.settings = replace(full, buckets=24, groups=60, cut_rounds=2)
+        if _size(best) > LARGE_MODEL and self.settings.buckets > 24:
+            self.settings = replace(self.settings, buckets=24, groups=60, cut_rounds=2)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
@@ -297,8 +335,8 @@ class CostBound:
         )
         cuts: list[PackingCut] = []
         fleet = self._model(everyone, windows, edges, limits, cuts)
-        rounds = 0
-        while rounds <= settings.cut_rounds:
+        rounds, before_usd = 0, 0.0
+        while True:
             solved = solve_model(fleet.model, time_limit_s=self._time_left())
             if solved.status is SolveStatus.INFEASIBLE:
                 if not self.active.all():  # a type that is left out might help
@@ -317,9 +355,15 @@ class CostBound:
                 fleet = self._model(everyone, windows, edges, limits, cuts)
                 continue
             rounds += 1
+            # Cuts on one type drive the relaxation to the next: it takes rounds to run out of them.
+            rising = rounds <= MORE_ROUNDS and usd > before_usd * RISING
+            if rounds > settings.cut_rounds and not (settings.cut_rounds and rising):
+                break
+            before_usd = usd
             fresh = packing_cuts(fleet, problem, solved.x, settings.cuts)
             machines = add_machine_cuts(fleet, problem, solved.x, settings.machine_cuts)
-            if not fresh and not machines:
+            sizes = add_size_cuts(fleet, problem, solved.x, settings.machine_cuts)
+            if not fresh and not machines and not sizes:
                 break
             add_packing_cuts(fleet, problem, fresh)
             cuts += fresh
@@ -368,13 +412,44 @@ class CostBound:
         outside = np.flatnonzero(~self.active)
         second = precedence_prices(fleet, self.problem, self.chains, dual)
         ratio = np.array(
-            [self._earning_ratio(fleet, everyone, edges, dual, second, int(k)) for k in outside]
+            [_ratio(*self._earnings(fleet, everyone, edges, dual, second, int(k))) for k in outside]
         )
         usd = dual_bound(fleet.model, dual / ratio.max(initial=1.0)) * fleet.unit_usd
         earning = np.argsort(-ratio, kind="stable")[:TYPES_A_ROUND]
         return outside[earning[ratio[earning] > 1 + 1e-4]], usd
 
-    def _earning_ratio(
+    def needless(self, root: Bound, cost_usd: float) -> BoolArray:
+        """Return the types that no plan cheaper than ``cost_usd`` leases, shape (types,).
+
+        With the relaxation's duals, every plan costs at least their bound plus what its leases
+        cost beyond what they earn; for a type where even the best lease exceeds what is left,
+        there is no such plan.
+        """
+        out = np.zeros(len(self.types), dtype=bool)
+        fleet = root.best.fleet
+        if fleet is None:
+            return out
+        solved = solve_model(fleet.model, time_limit_s=self._time_left())
+        if solved.row_dual is None:
+            return out
+        dual = usable_duals(fleet.model, solved.row_dual)
+        singles = self.chains.singles
+        most = self.settings.groups + singles.size
+        everyone = group_tasks(self.problem, self.types, root.windows, fleet.edges, most, singles)
+        outside = np.flatnonzero(~self.active)
+        for _ in range(2):  # scaled down at first so that no type that is left out earns too much
+            second = precedence_prices(fleet, self.problem, self.chains, dual)
+            found = [
+                self._earnings(fleet, everyone, fleet.edges, dual, second, int(k)) for k in outside
+            ]
+            dual = dual / max([1.0, *(_ratio(*pair) for pair in found)])
+        bound = dual_bound(fleet.model, dual)
+        for k, (earns, costs) in zip(outside, found, strict=True):
+            least = (bound + float((costs - earns).min())) * fleet.unit_usd
+            out[k] = SAFETY * least > cost_usd
+        return out
+
+    def _earnings(
         self,
         fleet: FleetModel,
         everyone: Groups,
@@ -382,12 +457,12 @@ class CostBound:
         dual: FloatArray,
         second: FloatArray,
         k: int,
-    ) -> float:
-        """Return the most that a lease of a left-out type earns per dollar it costs.
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what leases of a left-out type earn and cost, in units of the model.
 
-        A vCPU of it earns in a bucket at most the best rate over the groups that it could serve:
-        what the work is worth (row 1), less what its place (row 3) and its seconds on chains
-        cost (multipliers <= 0).
+        One entry for each lease that could be the best one. A vCPU of it earns in a bucket at
+        most the best rate over the groups that it could serve: what the work is worth (row 1),
+        less what its place (row 3) and its seconds on chains cost (multipliers <= 0).
         """
         model, problem = fleet.model, self.problem
         on_chain = np.where(np.isfinite(everyone.shortest_s[:, k]), everyone.shortest_s[:, k], 0.0)
@@ -401,6 +476,9 @@ class CostBound:
         rate = np.where(everyone.overlap(edges)[served] > 0, rate, 0.0)
         catalog_k = self.types.index[k]
         best = rate.max(axis=0, initial=0.0) * float(problem.catalog.vcpus[catalog_k])
+        if "quota" in model.rows:  # a lease takes of quotas, whose multipliers are <= 0
+            taken = dual[model.rows["quota"]].reshape(len(problem.quotas), -1)
+            best = best + problem.quota_weights[catalog_k] @ taken / np.diff(edges)
         earned = np.concatenate([[0.0], np.cumsum(best * np.diff(edges))])
         # An empty lease, too: it counts as a lease, and serves what takes no time.
         first, last = np.triu_indices(edges.size)
@@ -418,11 +496,7 @@ class CostBound:
         kinked = np.interp(begin + span, edges, earned) - np.interp(begin, edges, earned) + free
         kinked_cost = np.full(begin.size, unit * max(span + problem.boot_s, least))
         earns = np.concatenate([revenue, kinked]) + per_lease
-        costs = np.concatenate([cost, kinked_cost])
-        # A lease that costs nothing earns without measure, or not at all.
-        free_lunch = np.where(earns > 1e-12, np.inf, 0.0)
-        ratio = np.where(costs > 0, earns / np.maximum(costs, 1e-300), free_lunch)
-        return float(max(ratio.max(), 0.0))
+        return earns, np.concatenate([cost, kinked_cost])
 
     @staticmethod
     def _serve_free(everyone: Groups, work: FloatArray, served: Any, worth: FloatArray) -> float:
@@ -509,6 +583,32 @@ class CostBound:
         ignored = np.minimum(to_come, ahead)
         at = int(np.argmax(ignored))
         return float(ignored[at] / work.sum()), float(edges[at])
+
+
+def _size(node: _Node) -> int:
+    """Return how many variables the node's relaxation has; 0 without any."""
+    return node.relaxed.fleet.model.n_variables if node.relaxed.fleet is not None else 0
+
+
+def rules_out(problem: Problem, clock_limit_s: float) -> bool:
+    """Return whether the relaxation proves that no plan meets the deadline within the quotas.
+
+    Where any plan does, the cheapest costs no more than a lease of its own for every task: leases
+    can be cut where they are idle without exceeding a quota. Leaving work undone is made far
+    dearer than that, so a bound above it means that work has to be left undone.
+    """
+    dear = _dear_usd(problem)
+    bound = CostBound(problem, clock_limit_s=clock_limit_s)
+    bound.penalty_usd = UNDONE_DEARER * dear
+    return bound.root().usd > dear
+
+
+def _ratio(earns: FloatArray, costs: FloatArray) -> float:
+    """Return the most that any of some leases earns per dollar it costs."""
+    # A lease that costs nothing earns without measure, or not at all.
+    free_lunch = np.where(earns > 1e-12, np.inf, 0.0)
+    ratio = np.where(costs > 0, earns / np.maximum(costs, 1e-300), free_lunch)
+    return float(max(ratio.max(), 0.0))
 
 
 def _needed_price(problem: Problem, types: BoundTypes, horizon_s: float) -> float:

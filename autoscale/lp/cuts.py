@@ -1,4 +1,6 @@
-"""Packing cuts: how many machines a set of tasks needs that must all run within one interval.
+"""Cuts: what a fluid does and whole tasks on whole machines cannot; machine, size, packing cuts.
+
+Packing cuts say how many machines a set of tasks needs that must all run within one interval.
 
 Tasks whose windows lie within an interval of length L share the machines that are up in it, one
 after another. For any dual feasible function f (a function with sum f(d_i / L) <= 1 whenever the
@@ -101,6 +103,59 @@ def add_machine_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: i
             high=np.zeros(chosen.size),
         )
     return int(chosen.size)
+
+
+def add_size_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int) -> int:
+    """Add the most violated size cuts; return how many.
+
+    At every moment the tasks on a lease fit into it, so that for any dual feasible function f
+    ``sum f(what a task holds / what the lease has) <= 1``, of vCPUs, memory or GPUs. Over a bucket
+
+        sum_g task_seconds_gk f(size_gk) x[g,k,b]  <=  d_b n[k,b],
+
+    where the fluid rows (2) only have f(s) = s: two tasks of two thirds of a machine each do not
+    share it.
+    """
+    lengths = np.diff(fleet.edges)
+    held = fleet.groups.task_s[fleet.group, fleet.kind] * x[fleet.x]
+    found = []
+    for resource, size in enumerate(_sizes(fleet, problem)):
+        for p in ROUNDINGS:
+            weight = dual_feasible(size, p)[fleet.group, fleet.kind]
+            over = np.zeros(fleet.n.shape)
+            np.add.at(over, (fleet.kind, fleet.bucket), weight * held)
+            over = over / lengths - x[fleet.n]
+            kind, bucket = np.nonzero(over > VIOLATION)
+            found += [
+                (-float(over[k, b]), int(k), int(b), resource, p)
+                for k, b in zip(kind, bucket, strict=True)
+            ]
+    found.sort()
+    sizes = _sizes(fleet, problem)
+    for _, k, b, resource, p in found[:most]:
+        weight = dual_feasible(sizes[resource][:, k], p)
+        here = (fleet.kind == k) & (fleet.bucket == b) & (weight[fleet.group] > 0)
+        chosen = np.flatnonzero(here)
+        taken = weight[fleet.group[chosen]] * fleet.groups.task_s[fleet.group[chosen], k]
+        fleet.model.add_rows(
+            f"size {fleet.model.n_rows}",
+            np.zeros(chosen.size + 1, int),
+            np.append(fleet.x[chosen], fleet.n[k, b]),
+            np.append(taken, -lengths[b]),
+            high=0.0,
+        )
+    return min(len(found), most)
+
+
+def _sizes(fleet: FleetModel, problem: Problem) -> list[FloatArray]:
+    """Return what a member of each group holds at least, as a part of what each type has."""
+    groups, catalog, kinds = fleet.groups, problem.catalog, fleet.types.index
+    pairs: tuple[tuple[Any, Any], ...] = (
+        (groups.vcpus, catalog.vcpus),
+        (groups.memory_bytes, catalog.memory_bytes),
+        (groups.gpus, catalog.gpus),
+    )
+    return [need[:, None] / np.maximum(has[kinds], 1) for need, has in pairs]
 
 
 def _violated(fleet: FleetModel, problem: Problem, x: FloatArray) -> list[tuple[float, PackingCut]]:

@@ -22,7 +22,8 @@ Minimise sum_k price_k C[k] subject to
     (7) a part of a lease is a lease: sum_b x[g,k,b] <= U[k]                 where |g| c_g <= V_k
     (8) leases are so many:           least <= sum_k U[k] <= most                (branching)
     (9) a dear type is needed:        sum_k U[k] >= 1 over types of price p* or more, see bound.py
-    (10) machine cuts and packing cuts, see cuts.py
+    (10) machine, size and packing cuts, see cuts.py
+    (11) quotas hold on average:      sum_k weight_kq n[k,b] <= limit_q                 for q, b
 
 Why it bounds every plan: take any plan, let x, n be its averages over buckets and u[k,b] the sum
 over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most what is charged.
@@ -176,6 +177,7 @@ def build_fleet_model(
     model.add_rows("place", row, x, groups.vcpu_s[group, kind], high=room)
     _lease_rows(fleet, problem, lengths, charged, billed_boot)
     _whole_rows(fleet, problem)
+    _quota_rows(fleet, problem)
     dear = opened[types.price_per_s >= dear_usd_per_s]
     if dear_usd_per_s > 0 and dear.size:
         model.add_rows("dear", np.zeros(dear.size, int), dear, 1.0, low=[1.0])
@@ -235,6 +237,24 @@ def _can_bind(groups: Groups, work: FloatArray, has: FloatArray, vcpus: IntArray
         part = np.where(np.isfinite(work) & (work > 0), work / has, 0.0)
         of_vcpus = np.where(np.isfinite(work), groups.vcpu_s / vcpus, np.inf)
     return bool((part > of_vcpus * (1 + 1e-9)).any())
+
+
+def _quota_rows(fleet: FleetModel, problem: Problem) -> None:
+    """Add (11); rows are numbered quota by quota."""
+    n_buckets = fleet.n.shape[1]
+    n_quotas = len(problem.quotas)
+    if n_quotas == 0:
+        return
+    weight = problem.quota_weights[fleet.types.index]
+    quota, kind = np.nonzero(weight.T)
+    row = (quota[:, None] * n_buckets + np.arange(n_buckets)).ravel()
+    fleet.model.add_rows(
+        "quota",
+        row,
+        fleet.n[kind].ravel(),
+        np.repeat(weight[kind, quota].astype(np.float64), n_buckets),
+        high=np.repeat(problem.quota_limits.astype(np.float64), n_buckets),
+    )
 
 
 def _whole_rows(fleet: FleetModel, problem: Problem) -> None:

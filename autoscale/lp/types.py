@@ -50,6 +50,8 @@ def bound_types(problem: Problem, tolerance: float) -> BoundTypes:
     (b) in parts: every task that fits ``k`` takes one vCPU, fits ``j``, and needs no more memory
         and GPUs than one vCPU's part of ``j``; ``ceil(V_k / V_j)`` leases of ``j`` cost no more.
 
+    Either way ``j`` takes no more of any quota than ``k``.
+
     Where that is so but for a factor of at most ``1 + tolerance`` on price times duration, ``j``
     is made cheaper and faster by just that factor, which keeps the bound valid.
     """
@@ -126,6 +128,8 @@ def representatives(problem: Problem) -> IntArray:
         np.searchsorted(size, np.asarray(need)) for size, need in zip(sizes, needs, strict=True)
     ]
     key = (rank[0] * (sizes[1].size + 1) + rank[1]) * (sizes[2].size + 1) + rank[2]
+    if problem.allowed:
+        key = key * (int(w.category.max()) + 1) + w.category[member]
     moved, runtime = problem.moved_per_vcpu[member], w.runtime_s[member]
     # A task of no duration says nothing about speeds.
     slope = np.where(moved + runtime > 0, np.arctan2(moved, runtime), np.nan)
@@ -188,5 +192,7 @@ def _factors(
             copies = -(-int(catalog.vcpus[k]) // int(catalog.vcpus[j]))
     if copies is None:
         return None
+    if (copies * problem.quota_weights[j] > problem.quota_weights[k]).any():
+        return None  # replaced, the leases might exceed a quota
     dear = float(catalog.price_per_s[j] * copies / catalog.price_per_s[k])
     return max(1.0, dear), max(1.0, late)

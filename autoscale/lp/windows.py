@@ -64,6 +64,10 @@ class Groups:
         its tasks.
     memory_s, gpu_s
         As ``vcpu_s``, for bytes and GPUs held.
+    task_s
+        As ``vcpu_s``, for seconds of tasks, whatever they hold.
+    memory_bytes, gpus
+        What each member holds at least, shape (groups,).
     """
 
     of_task: IntArray
@@ -76,13 +80,16 @@ class Groups:
     gpu_s: FloatArray
     shortest_s: FloatArray
     evenness: FloatArray
+    task_s: FloatArray
+    memory_bytes: FloatArray
+    gpus: FloatArray
 
     def __len__(self) -> int:
         return int(self.count.size)
 
     def only(self, kinds: IntArray) -> Groups:
         """Return the same groups with some of the types."""
-        per_type = ("vcpu_s", "memory_s", "gpu_s", "shortest_s")
+        per_type = ("vcpu_s", "memory_s", "gpu_s", "shortest_s", "task_s")
         return replace(self, **{name: getattr(self, name)[:, kinds] for name in per_type})
 
     def overlap(self, edges: FloatArray) -> FloatArray:
@@ -191,8 +198,11 @@ def _gather(
     total = np.bincount(of_task, weights=work, minlength=n_groups)
     resource: list[FloatArray] = [
         kernels.least_by_group(of_task, n_groups, duration, allowed, need / work) * total[:, None]
-        for need in (w.vcpus, w.memory_bytes, w.gpus)
+        for need in (w.vcpus, w.memory_bytes, w.gpus, np.ones(len(w)))
     ]
+    held = np.full((2, n_groups), np.inf)
+    np.minimum.at(held[0], of_task, w.memory_bytes)
+    np.minimum.at(held[1], of_task, w.gpus)
     return Groups(
         of_task=of_task,
         count=count,
@@ -204,4 +214,7 @@ def _gather(
         gpu_s=resource[2],
         shortest_s=shortest,
         evenness=total / (count * largest),
+        task_s=resource[3],
+        memory_bytes=held[0],
+        gpus=held[1],
     )

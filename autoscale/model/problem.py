@@ -12,8 +12,16 @@ import numpy as np
 
 from autoscale.errors import InputError
 from autoscale.model import graph
-from autoscale.model.arrays import FloatArray, Int32Array, IntArray, frozen, number_rows
+from autoscale.model.arrays import (
+    BoolArray,
+    FloatArray,
+    Int32Array,
+    IntArray,
+    frozen,
+    number_rows,
+)
 from autoscale.model.billing import Billing
+from autoscale.model.limits import AllowedTypes, Quota, allowed_table
 
 if TYPE_CHECKING:
     from autoscale.model.catalog import Catalog
@@ -24,6 +32,9 @@ BLOCK = 1 << 15
 
 TASKS = frozenset({"_classes", "_moved_bytes", "moved_per_vcpu"})
 """Cached parts that depend on the workflow alone."""
+
+FORGIVEN_SHARE = 1 - 4e-6
+"""Quotas are bounded with work made this much less: checkers forgive that."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +62,10 @@ class Problem:
     durations_s
         Durations given outright, shape (tasks, types), in place of the formula; for published
         examples that state a matrix. Infinite where a task cannot run on a type.
+    quotas
+        Each holds at every moment.
+    allowed
+        Types that tasks of some categories are confined to.
 
     Raises
     ------
@@ -67,6 +82,8 @@ class Problem:
     transfers: bool = True
     storage_bandwidth: float = math.inf
     durations_s: FloatArray | None = None
+    quotas: tuple[Quota, ...] = ()
+    allowed: tuple[AllowedTypes, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.boot_s < math.inf:
@@ -101,8 +118,9 @@ class Problem:
         fewer = replace(
             self, catalog=catalog, durations_s=None if given is None else given[:, index]
         )
-        classes = {name: value for name, value in vars(self).items() if name in TASKS}
-        vars(fewer).update(classes)
+        if not self.allowed:  # a rule may tell fewer classes apart on fewer types
+            classes = {name: value for name, value in vars(self).items() if name in TASKS}
+            vars(fewer).update(classes)
         return fewer
 
     @cached_property
@@ -113,7 +131,7 @@ class Problem:
             return frozen(everyone, np.int32), everyone
         w = self.workflow
         columns = (w.runtime_s, self._moved_bytes, w.vcpus, w.memory_bytes, w.gpus)
-        number, first = number_rows(columns)
+        number, first = number_rows((*columns, *self._rule_column))
         return frozen(number, np.int32), first
 
     @cached_property
@@ -164,11 +182,46 @@ class Problem:
     def fits_of(self, tasks: Any) -> Any:
         """Return whether some tasks fit each type, boolean, shape (given tasks, types)."""
         w, types = self.workflow, self.catalog
-        return (
+        fits = (
             (w.vcpus[tasks, None] <= types.vcpus)
             & (w.memory_bytes[tasks, None] <= types.memory_bytes)
             & (w.gpus[tasks, None] <= types.gpus)
         )
+        if self.quotas:
+            fits &= self.leasable
+        if self.allowed:
+            fits &= self._allowed[w.category[tasks]]
+        return fits
+
+    @cached_property
+    def _allowed(self) -> BoolArray:
+        """Whether each category may use each type, shape (categories, types)."""
+        return allowed_table(self.workflow, self.catalog, self.allowed)
+
+    @property
+    def _rule_column(self) -> tuple[IntArray, ...]:
+        """A column that tells apart tasks which may use different types; none where all may."""
+        if not self.allowed:
+            return ()
+        rule = np.unique(self._allowed, axis=0, return_inverse=True)[1]
+        return (rule.reshape(-1)[self.workflow.category],)
+
+    @cached_property
+    def quota_weights(self) -> IntArray:
+        """What one lease of each type counts in each quota, shape (types, quotas)."""
+        rows = [quota.weights(self.catalog) for quota in self.quotas]
+        columns = np.stack(rows, axis=1) if rows else np.zeros((len(self.catalog), 0))
+        return frozen(columns, np.int64)
+
+    @cached_property
+    def quota_limits(self) -> IntArray:
+        """Limit of each quota, shape (quotas,)."""
+        return frozen(np.array([quota.limit for quota in self.quotas]), np.int64)
+
+    @property
+    def leasable(self) -> BoolArray:
+        """Whether the quotas leave room for even one lease of each type, shape (types,)."""
+        return np.asarray((self.quota_weights <= self.quota_limits).all(axis=1))
 
     @cached_property
     def speed(self) -> FloatArray:
@@ -190,7 +243,7 @@ class Problem:
     @cached_property
     def fastest_s(self) -> FloatArray:
         """Each task's duration on the type where it is shortest, shape (tasks,)."""
-        if self.durations_s is not None:
+        if self.durations_s is not None or self.quotas or self.allowed:
             from_table: FloatArray = self.duration_s.min(axis=1)[self.task_class]
             return from_table
         from autoscale.model import kernels
@@ -208,8 +261,35 @@ class Problem:
 
     @cached_property
     def least_makespan_s(self) -> float:
-        """A lower bound on the makespan of any plan: boot plus the fastest critical path."""
-        return self.boot_s + graph.critical_path_s(self.workflow, self.fastest_s)
+        """A lower bound on the makespan of any plan: critical path and quotas, and boot."""
+        path_s = graph.critical_path_s(self.workflow, self.fastest_s)
+        return self.boot_s + max([path_s, *self.quota_work_s])
+
+    @cached_property
+    def quota_work_s(self) -> tuple[float, ...]:
+        """For each quota, the seconds that the work takes within it at least, boot aside.
+
+        Whatever a task holds of one resource (vCPUs, memory or GPUs) is part of a lease that
+        counts; summed over tasks, each on the type where that is least, it fits in
+        ``limit * (makespan - boot)``.
+        """
+        w, member, catalog = self.workflow, self.class_member, self.catalog
+        if not self.quotas:
+            return ()
+        count = np.bincount(self.task_class, minlength=len(member))
+        held = np.where(self.fits, self.duration_s, 0.0)
+        most = np.zeros(len(self.quotas))
+        for need, has in (
+            (w.vcpus, catalog.vcpus),
+            (w.memory_bytes, catalog.memory_bytes),
+            (w.gpus, catalog.gpus),
+        ):
+            part = held / np.maximum(has, 1) * need[member, None].astype(np.float64)
+            for number, weight in enumerate(self.quota_weights.T):
+                counted = np.where(self.fits, part * weight, np.inf).min(axis=1)
+                work = FORGIVEN_SHARE * float(count @ counted) / self.quota_limits[number]
+                most[number] = max(most[number], work)
+        return tuple(most.tolist())
 
     def durations_on(self, type_index: Any) -> FloatArray:
         """Return each task's duration on one type (or on its own type, given an array)."""
@@ -222,6 +302,10 @@ class Problem:
         fits = w.vcpus <= types.vcpus[kind]
         fits &= w.memory_bytes <= types.memory_bytes[kind]
         fits &= w.gpus <= types.gpus[kind]
+        if self.quotas:
+            fits &= self.leasable[kind]
+        if self.allowed:
+            fits &= self._allowed[w.category, kind]
         out[~fits] = np.inf
         return out
 
@@ -232,7 +316,7 @@ class Problem:
         else:
             w = self.workflow
             # Few tasks differ in what they hold, however many differ in how long.
-            _, first = number_rows((w.vcpus, w.memory_bytes, w.gpus))
+            _, first = number_rows((w.vcpus, w.memory_bytes, w.gpus, *self._rule_column))
             blocks = (first[low : low + BLOCK] for low in range(0, len(first), BLOCK))
             fitting = np.concatenate([self.fits_of(block).any(axis=1) for block in blocks])
         if not fitting.all():
@@ -252,8 +336,15 @@ class Problem:
         return (
             f"workflow {w.name!r}: task {task.id!r} fits no instance type of "
             f"{self.catalog.name}: it needs {asked}; the most that any type has is {offered} "
-            "(not all of it in one type, perhaps)"
+            f"(not all of it in one type, perhaps){self._limits_on(task.category)}"
         )
+
+    def _limits_on(self, category: str) -> str:
+        """Return which limits leave out types for a category, for a message."""
+        rules = [f"allow {rule}" for rule in self.allowed if rule.category == category]
+        too_much = np.asarray(self.quota_weights > self.quota_limits).any(axis=0)
+        rules += [f"quota {self.quotas[int(q)]}" for q in np.flatnonzero(too_much)]
+        return f"; {' and '.join(rules)} leave out types" if rules else ""
 
 
 def _check_goal(deadline_s: float | None, budget_usd: float | None) -> None:

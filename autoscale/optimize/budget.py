@@ -203,6 +203,7 @@ def _attempt(
         effort_s=effort_s,
         clock_limit_s=limit,
         enough=lambda plan: state.affordable(plan) or state.cancelled.is_set(),
+        cancelled=state.cancelled.is_set,
     )
 
 

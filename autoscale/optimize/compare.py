@@ -14,6 +14,7 @@ from autoscale.model.problem import Problem
 from autoscale.model.workflow import WorkflowBuilder
 from autoscale.optimize.planner import require_planner, solve
 from autoscale.optimize.refusals import refuse_early
+from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.comparison import Comparison, Outcome
 from autoscale.schedulers import SCHEDULERS, get_scheduler
 
@@ -115,6 +116,7 @@ def _outcome(
 def _warm(name: str) -> None:
     """Run a scheduler on two tasks: its compiled parts are loaded, or made, before it is timed."""
     if name not in SCHEDULERS:
+        warm_kernels()
         return
     builder = WorkflowBuilder("warm").add("a", runtime_s=1.0).add("b", runtime_s=1.0, parents=["a"])
     machine = InstanceType(name="one", vcpus=1, memory_gib=1.0, price_usd_per_hour=1.0)

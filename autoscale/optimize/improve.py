@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.plan.decode import capacities, decode, needs, tighten
+from autoscale.plan.decode import capacities, decode, keeps_quotas, needs, tighten
 from autoscale.schedulers.list_scheduler import Setting, new_type_order
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def improve(
     seed: int,
     effort_s: float,
     stop: Callable[[Plan], bool] | None = None,
+    cancelled: Callable[[], bool] | None = None,
     clock_limit_s: float = math.inf,
 ) -> Plan:
     """Return a plan at most as dear, found by ruin and recreate within the effort.
@@ -57,6 +58,8 @@ def improve(
         Effort in nominal seconds; see ``PLACES_PER_SECOND``.
     stop
         Called with each better plan; true ends the search.
+    cancelled
+        Asked often; true ends the search.
     clock_limit_s
         Reading of ``time.perf_counter()`` at which the search ends in any case.
     """
@@ -68,6 +71,8 @@ def improve(
     spent, idle = 0.0, 0
     rng = np.random.default_rng(seed)
     while spent < budget and idle < IDLE_CALLS and time.perf_counter() < clock_limit_s:
+        if cancelled is not None and cancelled():
+            break
         # A lease's worth of money is the natural unit of heat; calls go from hot to cold and back.
         heat = current.cost_usd / max(1, current.n_leases) * HEATS[idle % len(HEATS)]
         found, work = _search(problem, current, int(rng.integers(2**31)), heat, budget - spent)
@@ -116,6 +121,8 @@ def _search(
         problem.boot_s,
         problem.billing.quantum_s,
         problem.billing.minimum_s,
+        problem.quota_weights,
+        problem.quota_limits,
         problem.deadline_s if problem.deadline_s is not None else np.inf,
         task_lease,
         start,
@@ -127,6 +134,7 @@ def _search(
     found = decode(problem, lease_type[:n_leases], task_lease, order, not_before_s=start)
     found = tighten(found)
     deadline = problem.deadline_s
-    if deadline is not None and found.makespan_s > deadline + 1e-7:
+    late = deadline is not None and found.makespan_s > deadline + 1e-7
+    if late or not keeps_quotas(found):
         return plan, float(work)
     return found, float(work)

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from autoscale.model.kernels import billed
-from autoscale.plan.kernels import earliest_fit, new_pool, occupy
+from autoscale.plan.kernels import earliest_fit, keeps_quotas, new_pool, occupy
 
 MOST_REMOVED = 40
 """Tasks that one round takes out at most."""
@@ -120,11 +120,18 @@ def _windows(
         late[r] = due
 
 
+@numba.njit(cache=True)
+def _quotas_kept(n_leases, first, last, lease_type, boot, quota_weight, quota_limit):
+    used = np.flatnonzero(last[:n_leases] >= first[:n_leases])
+    return keeps_quotas(first[used] - boot, last[used], quota_weight[lease_type[used]], quota_limit)
+
+
 @numba.njit(cache=True, nogil=True)
 def ruin_recreate(
     seed, rounds, hot, cold, task_class, duration, new_types, shortest,
     parent_ptr, parents, child_ptr, children, need, capacity, price,
-    boot, quantum, minimum, deadline, task_lease, start, finish, lease_type, n_leases,
+    boot, quantum, minimum, quota_weight, quota_limit, deadline,
+    task_lease, start, finish, lease_type, n_leases,
 ):  # fmt: skip
     """Improve a plan in place and return (cost, leases, work done).
 
@@ -140,6 +147,8 @@ def ruin_recreate(
         Each task's least duration.
     task_lease, start, finish
         The plan, one entry a task; overwritten by the best plan found.
+    quota_weight, quota_limit
+        What a lease of each type counts in each quota (types, quotas), and the limits.
     lease_type
         Type of each lease; as long as the number of leases may grow; overwritten.
     n_leases
@@ -312,6 +321,10 @@ def ruin_recreate(
         accept = not failed and cost < before + temperature * -math.log(
             1.0 - np.random.random() + 1e-300
         )
+        if accept and quota_limit.size:
+            accept = _quotas_kept(
+                n_leases, first, last, lease_type, boot, quota_weight, quota_limit
+            )
         if accept:
             if cost < best_cost - 1e-12:
                 best_cost = cost

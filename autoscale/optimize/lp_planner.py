@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InputError
-from autoscale.lp.bound import CostBound
+from autoscale.lp.bound import CostBound, rules_out
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
@@ -28,8 +28,10 @@ from autoscale.optimize.portfolio import (
     guided_starts,
     quick_starts,
     share_slack_better,
+    soonest,
     varied,
 )
+from autoscale.optimize.refusals import refuse_for_quotas
 from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import LARGE_TASKS, Setting, lateness_s
 
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from autoscale.plan.plan import Plan
 
 logger = logging.getLogger(__name__)
+
+WORK = "cheapest share of a machine per task"
+"""How the simplest bound is found."""
 
 STARTS = 4
 """Quick plans that are improved."""
@@ -69,18 +74,23 @@ def plan_lp(
         Called with cost and bound whenever either gets better.
     """
     limit = time.perf_counter() + time_limit_s
-    if len(problem.workflow) > LARGE_TASKS:
+    if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
         return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
-    starts = _starts(problem, time_limit_s, limit)
+    starts, interrupted = _starts(problem, time_limit_s, limit)
+    if interrupted:
+        return starts[0].plan, work_bound_usd(problem), WORK
+    if not starts:
+        refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
     state = Incumbent(
         starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
     )
     state.tell(state.plan.cost_usd, state.bound_usd)
-    method = "cheapest share of a machine per task"
+    method = WORK
     cancelled = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            sharing = pool.submit(_share_slack, starts, seed, 0.15 * time_limit_s, limit)
+            effort_s = 0.15 * time_limit_s
+            sharing = pool.submit(_share_slack, starts, seed, effort_s, limit, cancelled)
             search = _search(problem, starts, limit)
             root = guarded(search.root) if search else None
             starts = distinct([*starts, *sharing.result()])
@@ -107,7 +117,9 @@ def plan_lp(
     return state.plan, state.bound_usd, method
 
 
-def _share_slack(starts: list[Start], seed: int, effort_s: float, limit: float) -> list[Start]:
+def _share_slack(
+    starts: list[Start], seed: int, effort_s: float, limit: float, cancelled: Event
+) -> list[Start]:
     """Search for better ways to share slack, from the best starts of different settings."""
     chosen = varied([start for start in starts if np.isfinite(start.plan.slack_s)], STARTS)
     return [
@@ -115,6 +127,7 @@ def _share_slack(starts: list[Start], seed: int, effort_s: float, limit: float) 
             start, seed=seed + number, effort_s=effort_s / len(chosen), clock_limit_s=limit
         )
         for number, start in enumerate(chosen)
+        if not cancelled.is_set()
     ]
 
 
@@ -127,9 +140,30 @@ def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | 
     return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=cost_usd)
 
 
-def _starts(problem: Problem, time_limit_s: float, limit: float) -> list[Start]:
-    """Return quick plans of every simple scheduler, cheapest first."""
-    starts = quick_starts(problem, effort_s=0.15 * time_limit_s, clock_limit_s=limit)
+def _starts(problem: Problem, time_limit_s: float, limit: float) -> tuple[list[Start], bool]:
+    """Return quick plans, cheapest first, and whether an interrupt cut them short.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        It came before there was any plan.
+    """
+    found: list[Start] = []
+    try:
+        return _all_starts(problem, time_limit_s, limit, found), False
+    except KeyboardInterrupt:
+        if not found:
+            raise
+        logger.warning("interrupted: the best plan so far is kept")
+        return distinct(found), True
+
+
+def _all_starts(
+    problem: Problem, time_limit_s: float, limit: float, found: list[Start]
+) -> list[Start]:
+    """Return quick plans of every simple scheduler, cheapest first; ``found`` gets each at once."""
+    effort_s = 0.15 * time_limit_s
+    starts = quick_starts(problem, effort_s=effort_s, clock_limit_s=limit, found=found)
     for name in ("list", "fastest", "cheapest"):
         try:
             plan = get_scheduler(name)(problem, rng=np.random.default_rng(0))
@@ -160,11 +194,25 @@ def _improve_all(
             return
         part = 0.1 * effort_s
         tried.append(
-            improve(start, seed=seed + number, effort_s=part, stop=stop, clock_limit_s=limit)
+            improve(
+                start,
+                seed=seed + number,
+                effort_s=part,
+                stop=stop,
+                cancelled=cancelled.is_set,
+                clock_limit_s=limit,
+            )
         )
     tried.sort(key=lambda plan: plan.cost_usd)
     for number, plan in enumerate(tried[:2]):
         if stop(plan):
             return
         part = (0.45, 0.15)[number] * effort_s
-        improve(plan, seed=seed + 97 + number, effort_s=part, stop=stop, clock_limit_s=limit)
+        improve(
+            plan,
+            seed=seed + 97 + number,
+            effort_s=part,
+            stop=stop,
+            cancelled=cancelled.is_set,
+            clock_limit_s=limit,
+        )

@@ -15,13 +15,16 @@ from autoscale.lp.work import SAFETY, work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
+from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp
 from autoscale.optimize.named import plan_named
-from autoscale.optimize.refusals import refuse_both, refuse_early
+from autoscale.optimize.refusals import no_less_time, refuse_both, refuse_early
+from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
 from autoscale.schedulers import SCHEDULERS, about_scheduler
 from autoscale.schedulers.about import About
+from autoscale.schedulers.list_scheduler import LARGE_TASKS
 from autoscale.units import COST_TOL_USD, format_duration, format_money
 
 if TYPE_CHECKING:
@@ -30,13 +33,23 @@ if TYPE_CHECKING:
     from autoscale.model.arrays import Int32Array
     from autoscale.model.problem import Problem
 
-PLANNERS = ("lp", *SCHEDULERS)
+OURS = {
+    "lp": About(
+        goal="pareto",
+        summary="linear program over time, its rounding, and improvement until the time limit",
+    ),
+    "exact": About(
+        goal="deadline",
+        summary="constraint programming after planner lp, to the optimum of small workflows",
+    ),
+}
+"""Planners that are not schedulers."""
+
+PLANNERS = (*OURS, *SCHEDULERS)
 """Name of every planner."""
 
-LP = About(
-    goal="pareto",
-    summary="linear program over time, its rounding, and improvement until the time limit",
-)
+CERTIFYING = {"lp": "HiGHS", "exact": "CP-SAT"}
+"""Planners that search for a bound of their own, and what solves for it."""
 
 LARGE_TABLE = 1_000_000
 """Durations (classes of tasks times types) beyond which dominated types are left out at once."""
@@ -48,7 +61,7 @@ def solve(
     planner: str = "lp",
     seed: int = 0,
     time_limit_s: float = 20.0,
-    gap: float = 0.0,
+    gap: float = 0.01,
     on_progress: Callable[[str], None] | None = None,
 ) -> Plan:
     """Return a checked plan for the problem, with a certified lower bound.
@@ -65,7 +78,7 @@ def solve(
     time_limit_s
         Seconds after which no further attempt is begun.
     gap
-        Planner ``lp`` stops once the plan is within this gap of the bound.
+        Planners ``lp`` and ``exact`` stop once the plan is within this gap of the bound.
     on_progress
         Called with a line of text when something is found.
 
@@ -78,8 +91,10 @@ def solve(
     LimitError
         No plan for the goal was found, though none is ruled out.
     """
-    began = time.perf_counter()
     require_planner(planner)
+    if planner in CERTIFYING:
+        warm_kernels(large=len(problem.workflow) > LARGE_TASKS)
+    began = time.perf_counter()
     whole, problem, offered = problem, *_without_dominated(problem)
     refuse_early(problem)
     ask = _Ask(planner, seed, time_limit_s, gap, on_progress or (lambda line: None))
@@ -89,7 +104,7 @@ def solve(
     provenance = Provenance(
         planner=planner,
         seed=seed,
-        solver="HiGHS" if planner == "lp" else "",
+        solver=CERTIFYING.get(planner, ""),
         planning_seconds=round(elapsed, 3),
     )
     plan = plan.replace(
@@ -124,7 +139,7 @@ def _without_dominated(problem: Problem) -> tuple[Problem, Int32Array]:
 
 def about_planner(name: str) -> About:
     """Return what a planner says of itself; the name must be one of ``PLANNERS``."""
-    return LP if name == "lp" else about_scheduler(name)
+    return OURS[name] if name in OURS else about_scheduler(name)
 
 
 def require_planner(name: str) -> None:
@@ -141,6 +156,10 @@ def require_planner(name: str) -> None:
 
 def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
     """Return a plan within the budget, and its certificate."""
+    if ask.planner == "exact":
+        raise InputError(
+            "planner 'exact' minimises cost and needs a deadline; planner 'lp' takes a budget alone"
+        )
     if ask.planner != "lp":
         plan = _named(problem, ask)
         bound = SAFETY * problem.least_makespan_s
@@ -160,12 +179,13 @@ def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
 
 def _cheapest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
     """Return a plan for the deadline, if there is one, and its certificate."""
-    if ask.planner != "lp":
+    if ask.planner not in CERTIFYING:
         plan = _named(problem, ask)
         bound, method = work_bound_usd(problem), "cheapest share of a machine per task"
     else:
         ends = time.perf_counter() + ask.time_limit_s
-        plan, bound, method = plan_lp(
+        search = plan_exact if ask.planner == "exact" else plan_lp
+        plan, bound, method = search(
             problem,
             seed=ask.seed,
             time_limit_s=ask.time_limit_s,
@@ -218,7 +238,7 @@ def _refuse_missed(plan: Plan) -> None:
     raise InfeasibleError(
         f"planner {plan.provenance.planner!r} found no plan for the goal: {wrong[0]}. Its plan "
         f"takes {format_duration(plan.makespan_s)} and costs {format_money(plan.cost_usd)}; what "
-        f"is certain is that no plan takes less than {format_duration(least)} or costs less than "
+        f"is certain is that no plan takes less than {no_less_time(least)} or costs less than "
         f"{format_money(bound)}. Another planner or a looser goal may help",
         least_makespan_s=least,
         least_cost_usd=bound,

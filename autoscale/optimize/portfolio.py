@@ -17,6 +17,7 @@ from autoscale.schedulers.list_scheduler import (
     lateness_s,
     list_plan,
     new_type_order,
+    quota_arrays,
     slack_weights,
     targets_s,
 )
@@ -120,7 +121,13 @@ def _can_meet(problem: Problem, fits: Any, kept: Any) -> bool:
     return problem.deadline_s is None or problem.boot_s + path <= problem.deadline_s
 
 
-def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> list[Start]:
+def quick_starts(
+    problem: Problem,
+    *,
+    effort_s: float,
+    clock_limit_s: float,
+    found: list[Start] | None = None,
+) -> list[Start]:
     """Return feasible plans, cheapest first, none twice; at least one is always tried.
 
     Parameters
@@ -131,6 +138,8 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
         Effort in nominal seconds.
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further schedule is begun.
+    found
+        Gets every plan as soon as there is one, for callers that may be interrupted.
     """
     tries = [
         (weight, Setting(prefer=kind, share_power=power), offer)
@@ -139,7 +148,7 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
         for kind in [-1, *preferred_types(offer.problem)]
         for weight in slack_weights(problem)
     ]
-    starts: list[Start] = []
+    starts: list[Start] = found if found is not None else []
     for number, (weight, setting, offer) in enumerate(tries):
         spent = number * nominal_s(problem)
         if starts and (spent > effort_s or time.perf_counter() > clock_limit_s):
@@ -147,7 +156,21 @@ def quick_starts(problem: Problem, *, effort_s: float, clock_limit_s: float) -> 
         plan = list_plan(offer.problem, targets_s(offer.problem, weight), setting)
         if lateness_s(plan) == 0.0:
             starts.append(Start(offer.lift(tighten(plan), problem), setting, weight, offer))
+    if problem.quotas:
+        plan = soonest(problem)
+        if lateness_s(plan) == 0.0:
+            starts.append(Start(tighten(plan), Setting(), None, Offer.whole(problem)))
     return distinct(starts)
+
+
+def soonest(problem: Problem) -> Plan:
+    """Return the list schedule that ends each task as soon as the quotas let it."""
+    return list_plan(
+        problem,
+        np.zeros(len(problem.workflow)),
+        Setting(),
+        order_by=-graph.upward_rank_s(problem.workflow, problem.fastest_s),
+    )
 
 
 def distinct(starts: list[Start]) -> list[Start]:
@@ -199,12 +222,13 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
     stage = _stages(problem)
     base = _as_weight(problem, start.weight)
     types = new_type_order(problem, start.setting)
+    quotas = quota_arrays(problem, len(w))
     tries = max(8, int(effort_s / search_s(problem)))
     best = start
     for _ in range(SEARCHES):
         if time.perf_counter() > clock_limit_s:
             break
-        exponent, _ = kernels.slack_search(
+        exponent, most, _ = kernels.slack_search(
             int(rng.integers(2**31)),
             tries // SEARCHES,
             stage,
@@ -226,15 +250,15 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
             problem.boot_s,
             problem.billing.quantum_s,
             problem.billing.minimum_s,
+            *quotas,
             problem.deadline_s,
         )
         weight = base * np.exp(exponent)[stage]
-        plan = tighten(
-            list_plan(problem, targets_s(problem, weight), start.setting, new_types=types)
-        )
+        setting = replace(start.setting, most=int(most))
+        plan = tighten(list_plan(problem, targets_s(problem, weight), setting, new_types=types))
         if lateness_s(plan) == 0.0 and plan.cost_usd < best.plan.cost_usd * (1 - 1e-9):
             lifted = start.offer.lift(plan, start.plan.problem)
-            best = Start(lifted, start.setting, weight, start.offer)
+            best = Start(lifted, setting, weight, start.offer)
     return best
 
 

@@ -32,7 +32,7 @@ def refuse_early(problem: Problem) -> None:
     if deadline is not None and deadline < least - TIME_TOL_S:
         raise InfeasibleError(
             f"no plan can end by the deadline of {format_duration(deadline)} ({deadline:.6g} s): "
-            f"{chain_text(problem)}; allow at least {enough_time(least)} ({least:.6g} s)",
+            f"{limiting_text(problem)}; allow at least {enough_time(least)} ({least:.6g} s)",
             least_makespan_s=least,
         )
     bound, budget = work_bound_usd(problem), problem.budget_usd
@@ -81,7 +81,7 @@ def refuse_both(
         within = (
             f"the quickest plan found within the budget takes "
             f"{format_duration(quickest.makespan_s)} (none takes less than "
-            f"{format_duration(quickest_bound_s)})"
+            f"{no_less_time(quickest_bound_s)})"
         )
         either = (
             f"allow a budget of {enough_money(plan.cost_usd)}, or a deadline of "
@@ -98,6 +98,54 @@ def refuse_both(
     raise LimitError(
         f"found no plan for both {goals}, though none is ruled out: {by_then} (none costs less "
         f"than {format_money(bound_usd)}); {within}; {either}, or more time"
+    )
+
+
+def refuse_for_quotas(problem: Problem, soonest: Plan, impossible: bool) -> NoReturn:
+    """Refuse a deadline for which no plan within the quotas was found.
+
+    Parameters
+    ----------
+    problem
+        With a deadline and quotas.
+    soonest
+        A plan within the quotas; it ends too late.
+    impossible
+        Whether no plan can meet both.
+
+    Raises
+    ------
+    InfeasibleError
+        None can.
+    LimitError
+        That is not known.
+    """
+    deadline = problem.deadline_s or math.inf
+    quotas = " and ".join(map(str, problem.quotas))
+    goals = f"the deadline of {format_duration(deadline)} and quota {quotas}"
+    hint = f"the soonest plan found within the quota takes {format_duration(soonest.makespan_s)}"
+    hint += f"; allow {enough_time(soonest.makespan_s)}, or a larger quota"
+    if impossible:
+        least = max(deadline, problem.least_makespan_s)
+        raise InfeasibleError(
+            f"{goals} contradict each other: the linear relaxation proves that no plan keeps "
+            f"both; {hint}",
+            least_makespan_s=least,
+        )
+    raise LimitError(f"found no plan for {goals}, though none is ruled out: {hint}")
+
+
+def limiting_text(problem: Problem) -> str:
+    """Return what makes the least makespan: a quota, or boot and the critical path."""
+    held = problem.quota_work_s
+    path = graph.critical_path_s(problem.workflow, problem.fastest_s)
+    if max(held, default=0.0) <= path:
+        return chain_text(problem)
+    quota = problem.quotas[int(np.argmax(held))]
+    return (
+        f"booting takes {format_duration(problem.boot_s)} and quota {quota} holds all the work "
+        f"back to {format_duration(max(held))} at least (the critical path takes "
+        f"{format_duration(path)})"
     )
 
 
@@ -154,6 +202,21 @@ def enough_time(seconds: float) -> str:
     return format_duration(_ceil(seconds, 1.0 if seconds < 86400 else 60.0))
 
 
+def no_less_time(seconds: float) -> str:
+    """Return a duration that people read and that is not more: for what nothing is below.
+
+    Examples
+    --------
+    >>> no_less_time(42.29), no_less_time(327.7), no_less_time(90061)
+    ('42.2s', '5m27s', '1d1h01m')
+    """
+    if seconds <= 0:
+        return "0s"
+    if seconds < 100:
+        return f"{_floor(seconds, 10.0 ** (math.floor(math.log10(seconds)) - 2)):.6g}s"
+    return format_duration(_floor(seconds, 1.0 if seconds < 86400 else 60.0))
+
+
 def enough_money(usd: float) -> str:
     """Return an amount that people read and that is not less.
 
@@ -165,6 +228,11 @@ def enough_money(usd: float) -> str:
     if usd >= 1 or usd <= 0:
         return format_money(_ceil(usd, 0.01))
     return format_money(_ceil(usd, 10.0 ** (math.floor(math.log10(usd)) - 3)))
+
+
+def _floor(value: float, unit: float) -> float:
+    """Return the largest multiple of the unit that is not more but for noise."""
+    return math.floor(value / unit + 1e-9) * unit
 
 
 def _ceil(value: float, unit: float) -> float:

@@ -21,6 +21,7 @@ from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel
 from autoscale.lp.types import BoundTypes
 from autoscale.lp.windows import group_tasks
+from autoscale.plan.check import quota_peaks
 from autoscale.units import HOUR_S
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ RUNNER_UPS = 10
 MORE_TIME = 0.1
 """Part of the deadline by which it is loosened, besides by an hour."""
 
-COUPLING = ("work", "place", "leases")
+COUPLING = ("work", "place", "leases", "quota")
 """Rows of the fleet model in which types meet; all others are of one type, with sides of 0."""
 
 
@@ -92,6 +93,31 @@ class RunnerUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaUse:
+    """How far a quota limits the plan.
+
+    Parameters
+    ----------
+    quota
+        The quota as text, e.g. ``c7*:vcpus=64``.
+    limit, peak
+        The limit, and the most that the plan has leased at once.
+    worth_usd
+        By how much the relaxation falls with one more unit, USD (the rate at the limit), >= 0.
+    """
+
+    quota: str
+    limit: int
+    peak: int
+    worth_usd: float
+
+    @property
+    def binding(self) -> bool:
+        """Whether the plan leases all that it may, or the relaxation would gain from more."""
+        return self.peak >= self.limit or self.worth_usd > 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowPrices:
     """What the relaxation says; see :func:`shadow_prices`.
 
@@ -105,6 +131,8 @@ class ShadowPrices:
         Later deadlines.
     runner_ups
         Types that the plan does not lease, the nearest first.
+    quotas
+        One entry a quota of the problem.
     offered
         Types on offer.
     not_dominated
@@ -115,6 +143,7 @@ class ShadowPrices:
     bound_usd: float
     more_time: tuple[MoreTime, ...]
     runner_ups: tuple[RunnerUp, ...]
+    quotas: tuple[QuotaUse, ...]
     offered: int
     not_dominated: int
 
@@ -157,11 +186,13 @@ def shadow_prices(
             saves_at_most_usd=max(0.0, plan.cost_usd - bound.usd),
         )
         more_time.append(saves)
+    dual = _duals(root.best.fleet)
     return ShadowPrices(
         deadline_s=deadline,
         bound_usd=root.usd,
         more_time=tuple(more_time),
-        runner_ups=_runner_ups(search, root, root.best.fleet, used, limit),
+        runner_ups=_runner_ups(search, root, root.best.fleet, dual, used, limit),
+        quotas=_quota_uses(plan, root.best.fleet, dual),
         offered=len(problem.catalog),
         not_dominated=len(search.types),
     )
@@ -185,18 +216,45 @@ def _search(problem: Problem, types: IntArray, limit: float) -> CostBound:
     return CostBound(problem, settings=settings, used_types=types, clock_limit_s=limit)
 
 
-def _runner_ups(
-    search: CostBound, root: Bound, fleet: FleetModel, used: IntArray, limit: float
-) -> tuple[RunnerUp, ...]:
-    """Return the types that the plan does not lease, those whose price has to fall least first."""
-    problem, types = search.problem, search.types
+def _duals(fleet: FleetModel) -> tuple[FloatArray, FloatArray] | None:
+    """Return multipliers of the rows and values of the variables, or None without an optimum."""
     solved = solve_model(fleet.model)
     if solved.status is not SolveStatus.OPTIMAL or solved.row_dual is None or solved.x is None:
+        return None
+    return solved.row_dual, solved.x
+
+
+def _quota_uses(
+    plan: Plan, fleet: FleetModel, dual: tuple[FloatArray, FloatArray] | None
+) -> tuple[QuotaUse, ...]:
+    problem = plan.problem
+    worth = np.zeros(len(problem.quotas))
+    if dual is not None and problem.quotas:
+        taken = dual[0][fleet.model.rows["quota"]].reshape(len(problem.quotas), -1)
+        worth = np.maximum(-taken.sum(axis=1) * fleet.unit_usd, 0.0)
+    peak = quota_peaks(plan)
+    return tuple(
+        QuotaUse(quota=str(q), limit=q.limit, peak=int(most), worth_usd=round(float(usd), 9))
+        for q, most, usd in zip(problem.quotas, peak, worth, strict=True)
+    )
+
+
+def _runner_ups(
+    search: CostBound,
+    root: Bound,
+    fleet: FleetModel,
+    dual: tuple[FloatArray, FloatArray] | None,
+    used: IntArray,
+    limit: float,
+) -> tuple[RunnerUp, ...]:
+    """Return the types that the plan does not lease, those whose price has to fall least first."""
+    if dual is None:
         return ()
+    problem, types = search.problem, search.types
     singles = search.chains.singles
     most = search.settings.groups + singles.size
     groups = group_tasks(problem, types, root.windows, fleet.edges, most, singles)
-    leased = fleet.types.index[solved.x[fleet.opened] > 1e-6]
+    leased = fleet.types.index[dual[1][fleet.opened] > 1e-6]
     found = []
     for k in np.flatnonzero(~np.isin(types.index, used)).tolist():
         if time.perf_counter() > limit:
@@ -204,7 +262,7 @@ def _runner_ups(
         t = problem.catalog[int(types.index[k])]
         inside = bool(np.isin(types.index[k], leased))
         price = t.price_usd_per_hour
-        worth = price if inside else _worth_usd_per_hour(search, fleet, groups, solved.row_dual, k)
+        worth = price if inside else _worth_usd_per_hour(search, fleet, groups, dual[0], k)
         if worth > 0:
             found.append(
                 RunnerUp(
@@ -249,6 +307,9 @@ def _worth_usd_per_hour(
     revenue[own.opened] = float(dual[rows["leases"]].sum())
     if "dear" in rows and search.types.price_per_s[k] >= search.dear_usd_per_s:
         revenue[own.opened] += float(dual[rows["dear"]].sum())
+    if "quota" in rows:
+        taken = dual[rows["quota"]].reshape(len(search.problem.quotas), -1)
+        revenue[own.n[0]] = search.problem.quota_weights[single.index[0]] @ taken
     longest = search.problem.boot_s + float(fleet.edges[-1])
     priced = _of_one_type(own, revenue, longest)
     _add_machine_rows(priced, own, int(search.problem.catalog.vcpus[single.index[0]]))
@@ -262,7 +323,7 @@ def _of_one_type(own: FleetModel, revenue: FloatArray, charged_s: float) -> Line
     """Return the model of leases of one type that are charged at most so many seconds."""
     model = own.model
     kept = np.ones(model.n_rows, dtype=np.bool_)
-    for name in COUPLING:
+    for name in set(COUPLING) & model.rows.keys():
         kept[model.rows[name]] = False
     matrix = model.matrix().tocsr()[np.flatnonzero(kept)].tocoo()
     low, high = model.sides

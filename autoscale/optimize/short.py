@@ -69,6 +69,7 @@ def short_plan(
     effort_s: float,
     clock_limit_s: float,
     enough: Callable[[Plan], bool],
+    cancelled: Callable[[], bool] | None = None,
 ) -> Plan | None:
     """Return the quickest plan found that is good enough, else the cheapest one; None if none.
 
@@ -84,6 +85,8 @@ def short_plan(
         Reading of ``time.perf_counter()`` after which nothing further is begun.
     enough
         Whether a plan is good enough; the attempt ends with the first such plan.
+    cancelled
+        Asked often while a plan is improved; true ends the attempt.
     """
     starts = short_starts(problem, seed=seed, effort_s=0.6 * effort_s, clock_limit_s=clock_limit_s)
     good = [start.plan for start in starts if enough(start.plan)]
@@ -94,5 +97,6 @@ def short_plan(
         seed=seed,
         effort_s=0.4 * effort_s,
         stop=enough,
+        cancelled=cancelled,
         clock_limit_s=clock_limit_s,
     )

@@ -13,6 +13,7 @@ import numpy as np
 from autoscale.units import COST_TOL_USD, TIME_TOL_S, format_duration, format_money
 
 if TYPE_CHECKING:
+    from autoscale.model.limits import Quota
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
@@ -30,6 +31,7 @@ def check_plan(problem: Problem, plan: Plan) -> tuple[str, ...]:
     wrong += _check_precedence(problem, plan)
     wrong += _check_fit(problem, plan)
     wrong += _check_capacity(problem, plan)
+    wrong += _check_quotas(problem, plan)
     wrong += _check_goal(problem, plan)
     return tuple(wrong)
 
@@ -105,7 +107,42 @@ def _check_fit(problem: Problem, plan: Plan) -> list[str]:
         | (w.memory_bytes > catalog.memory_bytes[kind])
         | (w.gpus > catalog.gpus[kind])
     )
-    return _first(problem, too_small, "does not fit its lease's instance type")
+    wrong = _first(problem, too_small, "does not fit its lease's instance type")
+    for rule in problem.allowed:
+        of_rule = np.array([name == rule.category for name in w.categories])[w.category]
+        barred = np.array([not rule.allows(t) for t in catalog])[kind]
+        wrong += _first(problem, of_rule & barred, f"is on a type that {rule} leaves out")
+    return wrong
+
+
+def _check_quotas(problem: Problem, plan: Plan) -> list[str]:
+    wrong = []
+    for quota in problem.quotas:
+        used, when = _leased(problem, plan, quota)
+        if used.size and used.max() > quota.limit:
+            x = int(np.argmax(used))
+            wrong.append(
+                f"quota {quota} is exceeded: {used[x]} {quota.unit} are leased at "
+                f"{format_duration(max(0.0, float(when[x])))}"
+            )
+    return wrong
+
+
+def quota_peaks(plan: Plan) -> tuple[int, ...]:
+    """Return the most that each quota of the problem has counted at any moment."""
+    problem = plan.problem
+    leased = [_leased(problem, plan, quota)[0] for quota in problem.quotas]
+    return tuple(int(used.max(initial=0)) for used in leased)
+
+
+def _leased(problem: Problem, plan: Plan, quota: Quota) -> tuple[Any, Any]:
+    """Return what a quota counts after each request and release, and when those are."""
+    weight = quota.weights(problem.catalog)[plan.lease_type]
+    # What is released at a moment makes room for what is requested then.
+    when = np.concatenate([plan.lease_start_s + TIME_TOL_S, plan.lease_end_s])
+    change = np.concatenate([weight, -weight])
+    order = np.lexsort((change, when))
+    return np.cumsum(change[order]), when[order]
 
 
 def _check_capacity(problem: Problem, plan: Plan) -> list[str]:

@@ -34,6 +34,21 @@ def capacities(problem: Problem) -> IntArray:
     return frozen(np.stack([c.vcpus, np.floor(c.memory_bytes), c.gpus], axis=1), np.int64)
 
 
+def keeps_quotas(plan: Plan) -> bool:
+    """Return whether no quota is exceeded at any moment."""
+    from autoscale.plan import kernels
+
+    problem = plan.problem
+    return not problem.quotas or bool(
+        kernels.keeps_quotas(
+            plan.lease_start_s,
+            plan.lease_end_s,
+            problem.quota_weights[plan.lease_type],
+            problem.quota_limits,
+        )
+    )
+
+
 def decode(
     problem: Problem,
     lease_type: Any,
@@ -78,7 +93,7 @@ def tighten(plan: Plan) -> Plan:
     best = plan
     for _ in range(TIGHTEN_ROUNDS):
         tried = _justified(best)
-        if not tried.cost_usd < best.cost_usd - 1e-9:
+        if not (tried.cost_usd < best.cost_usd - 1e-9 and keeps_quotas(tried)):
             break
         best = tried
     return best

@@ -291,6 +291,8 @@ def _described(plan: Plan) -> dict[str, str]:
         "billing": f"quantum {p.billing.quantum_s:g} s, minimum {p.billing.minimum_s:g} s",
         "transfers": "counted" if p.transfers else "not counted",
         "storage bandwidth": f"{bandwidth:.6g} B/s" if math.isfinite(bandwidth) else "unlimited",
+        "quotas": ", ".join(map(str, p.quotas)) or "none",
+        "allowed types": " ".join(map(str, p.allowed)) or "any",
     }
 
 

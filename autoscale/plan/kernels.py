@@ -185,3 +185,29 @@ def place(order, task_lease, duration, floor, parent_ptr, parents, need, capacit
         )
         occupy(pool, lease, start[i], start[i] + duration[i], c, m, g)
     return start
+
+
+@numba.njit(cache=True)
+def keeps_quotas(start, end, weight, limit):
+    """Return whether leases over [start, end) never count more than the limits.
+
+    Parameters
+    ----------
+    start, end
+        Seconds, shape (leases,).
+    weight, limit
+        What each lease counts in each quota, shape (leases, quotas); shape (quotas,).
+    """
+    by_start = np.argsort(start)
+    by_end = np.argsort(end)
+    used = np.zeros(limit.size, dtype=np.int64)
+    released = 0
+    for lease in by_start:
+        # What ends within the tolerance of the model (1e-6 s) makes room.
+        while released < end.size and end[by_end[released]] <= start[lease] + 1e-6:
+            used -= weight[by_end[released]]
+            released += 1
+        used += weight[lease]
+        if (used > limit).any():
+            return False
+    return True

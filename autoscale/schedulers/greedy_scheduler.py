@@ -47,10 +47,10 @@ def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float 
     time_limit_s
         Seconds after which the upgrades stop, at the fastest types.
     """
-    from autoscale.schedulers.critical.kernels import traverse
+    from autoscale.schedulers.critical.kernels import sub_deadlines
     from autoscale.schedulers.subdeadline import kernels
 
     kind = greedy_types(problem, ends=time.perf_counter() + time_limit_s)
     x = instance(problem)
-    _, limit = traverse(x, problem.durations_on(kind), False)
+    limit = sub_deadlines(x, problem.durations_on(kind))
     return allocated(problem, kernels.fifo_order(x), limit, rule=ALWAYS_NEW)

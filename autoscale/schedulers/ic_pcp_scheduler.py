@@ -58,5 +58,4 @@ def ic_pcp_plan(problem: Problem, *, edge_s: FloatArray | None = None) -> Plan:
     """Return the IC-PCP plan; ``edge_s`` are seconds that data take between leases."""
     from autoscale.schedulers.critical import kernels
 
-    leases, _ = kernels.traverse(instance(problem, edge_s), problem.fastest_s, True)
-    return plan_of(problem, leases)
+    return plan_of(problem, kernels.place_paths(instance(problem, edge_s), problem.fastest_s))

@@ -56,6 +56,6 @@ def ic_pcpd2_plan(problem: Problem, *, edge_s: FloatArray | None = None) -> Plan
     from autoscale.schedulers.subdeadline import kernels
 
     x = instance(problem, edge_s)
-    _, limit = critical.traverse(x, problem.fastest_s, False)
+    limit = critical.sub_deadlines(x, problem.fastest_s)
     order = kernels.fifo_order(x)
     return allocated(problem, order, limit, rule=EXISTING_FIRST, edge_s=edge_s)

@@ -8,7 +8,9 @@ ends it by its latest finish, else on the fastest. Latest finishes are those on 
 The paper decides online, every monitoring interval, against measured times; here the times are
 known, and so every task is decided on when its parents end. Reconstruction from the abstract and
 memory of the steps: how a chain is treated that no one type runs in time (cut after its first
-task). A lease counts as running while it is paid for, or when it adds less than a new one.
+task). A lease counts as running while it is paid for, or when it adds less than a new one. Above
+``LARGE_TASKS`` tasks, chains are not bundled, tasks go in the order of their earliest starts, and
+places are looked up by time instead of all compared.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from typing import TYPE_CHECKING
 
 from autoscale.schedulers.about import About
 from autoscale.schedulers.leasing.instance import instance, plan_of
+from autoscale.schedulers.list_scheduler import LARGE_TASKS
+from autoscale.schedulers.subdeadline import by_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,5 +50,14 @@ def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float 
         Not used: the algorithm ends by itself.
     """
     from autoscale.schedulers.bundles import kernels
+    from autoscale.schedulers.leasing.kernels import (
+        earliest_starts,
+        latest_finishes,
+        topological_by,
+    )
 
-    return plan_of(problem, kernels.just_in_time(instance(problem), problem.fastest_s))
+    x = instance(problem)
+    if len(problem.workflow) <= LARGE_TASKS:
+        return plan_of(problem, kernels.just_in_time(x, problem.fastest_s))
+    order = topological_by(x, earliest_starts(x, problem.fastest_s))
+    return by_time(problem, order, latest_finishes(x, problem.fastest_s, x.deadline))

@@ -8,6 +8,9 @@ import numpy as np
 from autoscale.model.kernels import billed
 from autoscale.plan.kernels import earliest_fit, new_pool, occupy
 
+CAPPED = 0.3
+"""Part of the tries of the slack search that limit the number of leases at once."""
+
 
 @numba.njit(cache=True)
 def stretched_tails(child_ptr, children, duration, weight, sigma):
@@ -53,6 +56,44 @@ def share_slack(child_ptr, children, duration, weight, length):
 
 
 @numba.njit(cache=True)
+def _within(leased, weight, limit, start, end):
+    """Return whether one more lease over [start, end) keeps every quota."""
+    if not end > start:
+        return True
+    for q in range(limit.size):
+        w = weight[q]
+        if w > 0:
+            free = limit[q] - w
+            if earliest_fit(leased, q, start, end - start, w, 0, 0, free, 0, 0) > start:
+                return False
+    return True
+
+
+@numba.njit(cache=True)
+def _room_from(leased, weight, limit, ready, held):
+    """Return the earliest request >= ready at which the quotas allow a lease of that length."""
+    start = ready
+    moved = True
+    while moved:
+        moved = False
+        for q in range(limit.size):
+            w = weight[q]
+            if w > 0:
+                t = earliest_fit(leased, q, start, held, w, 0, 0, limit[q] - w, 0, 0)
+                moved = moved or t > start
+                start = t
+    return start
+
+
+@numba.njit(cache=True)
+def _lease_more(leased, weight, start, end):
+    """Count a lease over [start, end) in every quota."""
+    for q in range(weight.size):
+        if weight[q] > 0:
+            occupy(leased, q, start, end, weight[q], 0, 0)
+
+
+@numba.njit(cache=True)
 def list_schedule(
     order,
     target,
@@ -68,6 +109,8 @@ def list_schedule(
     boot,
     quantum,
     minimum,
+    quota_weight,
+    quota_limit,
 ):
     """Place each task where it adds least cost and still ends by its target.
 
@@ -86,6 +129,8 @@ def list_schedule(
     share_power
         How far added cost is discounted by the share of the machine that the task takes: 0 is
         full cost, 1 assumes that others will fill the rest.
+    quota_weight, quota_limit
+        What a lease of each type counts in each quota (types, quotas), and the limits.
 
     Returns
     -------
@@ -103,6 +148,9 @@ def list_schedule(
     paid = np.empty(n, dtype=np.float64)
     n_leases = 0
     pool = new_pool(n, n)
+    n_quotas = quota_limit.size
+    # A task makes its lease longer at either end, so that it adds two steps to a quota at most.
+    leased = new_pool(2 * n * n_quotas, n_quotas)
     for x in range(n):
         i = order[x]
         cls = task_class[i]
@@ -137,6 +185,11 @@ def list_schedule(
                     t = first[lease]
                 t = earliest_fit(pool, lease, t, d, c, m, g, free_c, free_m, free_g)
                 end = t + d
+                if n_quotas and not (
+                    _within(leased, quota_weight[k], quota_limit, t - boot, first[lease] - boot)
+                    and _within(leased, quota_weight[k], quota_limit, last[lease], end)
+                ):
+                    continue
                 if end <= target[i]:
                     held = max(last[lease], end) - min(first[lease], t) + boot
                     added = price[k] * billed(held, quantum, minimum) - paid[lease]
@@ -148,25 +201,30 @@ def list_schedule(
                 elif end < rescue_end:
                     rescue_end, rescue_lease, rescue_start = end, lease, t
         new_type = -1
+        new_start = ready
         for y in range(new_types.shape[1]):
             k = new_types[cls, y]
             if k < 0:
                 break
             d = duration[cls, k]
-            if ready + d <= target[i] + 1e-9:
+            t = ready
+            if n_quotas:
+                t = boot + _room_from(leased, quota_weight[k], quota_limit, ready - boot, boot + d)
+            if t + d <= target[i] + 1e-9:
                 share = (c / capacity[k, 0]) ** share_power
                 score = price[k] * billed(boot + d, quantum, minimum) * share
                 if score < best_score - 1e-12:
-                    new_type = k
+                    new_type, new_start = k, t
                 break
-            if best_lease < 0 and ready + d < rescue_end:
-                rescue_end = ready + d
+            if best_lease < 0 and t + d < rescue_end:
+                rescue_end = t + d
                 rescue_lease = -1
-                new_type = k
-        if new_type < 0 or (best_lease >= 0 and ready + duration[cls, new_type] > target[i] + 1e-9):
+                new_type, new_start = k, t
+        late = new_type >= 0 and new_start + duration[cls, new_type] > target[i] + 1e-9
+        if late and best_lease >= 0:
             new_type = -1
         if new_type >= 0:
-            lease, t = n_leases, ready
+            lease, t = n_leases, new_start
             n_leases += 1
             lease_type[lease] = new_type
             first[lease] = t
@@ -181,6 +239,12 @@ def list_schedule(
         task_lease[i] = lease
         start[i] = t
         finish[i] = t + d
+        if n_quotas:
+            if new_type >= 0:
+                _lease_more(leased, quota_weight[k], t - boot, t + d)
+            else:
+                _lease_more(leased, quota_weight[k], t - boot, first[lease] - boot)
+                _lease_more(leased, quota_weight[k], last[lease], t + d)
         first[lease] = min(first[lease], t)
         last[lease] = max(last[lease], t + d)
         paid[lease] = price[k] * billed(last[lease] - first[lease] + boot, quantum, minimum)
@@ -199,12 +263,13 @@ def push_down(parent_ptr, parents, key):
 def slack_search(
     seed, tries, stage, n_stages, base, spread,
     task_class, duration, shortest, new_types, parent_ptr, parents, child_ptr, children,
-    need, capacity, price, share_power, boot, quantum, minimum, deadline,
+    need, capacity, price, share_power, boot, quantum, minimum, quota_weight, quota_limit, deadline,
 ):  # fmt: skip
-    """Return the stage weights (logarithms) whose list schedule is cheapest, and its cost.
+    """Return the stage weights (logarithms) whose list schedule is cheapest, its most, its cost.
 
     A hill climb: each try changes all exponents, or a few, of the best so far; the first try
-    leaves them at zero. The cost is inf when no try met the deadline.
+    leaves them at zero. Some tries also lease no more machines at once than a number below what
+    the best so far has (``most``; 0 is no limit). The cost is inf when no try met the deadline.
 
     Parameters
     ----------
@@ -214,9 +279,15 @@ def slack_search(
         Stage of each task; weights that the exponents multiply.
     shortest
         Each task's least duration.
+    quota_weight, quota_limit
+        As for :func:`list_schedule`, with a last quota that counts every lease once.
     """
     np.random.seed(seed)
     n = stage.size
+    n_quotas = quota_limit.size
+    limit = quota_limit.copy()
+    best_most = 0
+    peak = 0
     best = np.zeros(n_stages)
     best_cost = np.inf
     weight = np.empty(n)
@@ -229,6 +300,13 @@ def slack_search(
             for s in range(n_stages):
                 if wide or np.random.random() * n_stages < 3.0:
                     tried[s] = min(7.0, max(-7.0, tried[s] + step * np.random.normal()))
+        most = best_most
+        if number and np.random.random() < CAPPED:
+            most = max(1, min(peak, peak + 1 - int(np.random.exponential(2.0))))
+            if np.random.random() < 0.5:
+                tried[:] = best
+        limit[n_quotas - 1] = most
+        kept = n_quotas if most else n_quotas - 1
         for i in range(n):
             weight[i] = base[i] * np.exp(tried[stage[i]])
         target = deadline - share_slack(child_ptr, children, shortest, weight, deadline - boot)
@@ -238,6 +316,7 @@ def slack_search(
         task_lease, lease_type, start = list_schedule(
             np.argsort(key, kind="mergesort"), target, task_class, duration, new_types,
             parent_ptr, parents, need, capacity, price, share_power, boot, quantum, minimum,
+            quota_weight[:, :kept], limit[:kept],
         )  # fmt: skip
         first = np.full(lease_type.size, np.inf)
         last = np.full(lease_type.size, -np.inf)
@@ -257,4 +336,20 @@ def slack_search(
         if cost < best_cost * (1 - 1e-9):
             best_cost = cost
             best = tried
-    return best, best_cost
+            best_most = most
+            peak = _peak(first - boot, last)
+    return best, best_most, best_cost
+
+
+@numba.njit(cache=True)
+def _peak(start, end):
+    """Return the most leases at once."""
+    by_start = np.sort(start)
+    by_end = np.sort(end)
+    peak = 0
+    released = 0
+    for number in range(by_start.size):
+        while by_end[released] <= by_start[number]:
+            released += 1
+        peak = max(peak, number + 1 - released)
+    return peak

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.model import graph
-from autoscale.plan.decode import capacities, decode, needs, tighten
+from autoscale.model.arrays import frozen
+from autoscale.plan.decode import capacities, decode, keeps_quotas, needs, tighten
 from autoscale.schedulers.about import About
 
 if TYPE_CHECKING:
-    from autoscale.model.arrays import FloatArray
+    from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
@@ -48,10 +49,14 @@ class Setting:
         machine wholly to its first task, 1 assumes that others will fill the rest.
     prefer
         Catalogue index of a type that new leases take wherever it is fast enough, or -1.
+    most
+        Leases at any moment at most, as a quota on all of them; 0 sets none. Not heeded above
+        ``LARGE_TASKS`` where the problem has no quota.
     """
 
     share_power: float = 0.0
     prefer: int = -1
+    most: int = 0
 
 
 def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
@@ -77,7 +82,12 @@ def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float 
 
 
 def lateness_s(plan: Plan) -> float:
-    """Return by how much the plan misses its deadline, 0 within the tolerance of the model."""
+    """Return by how much the plan misses its deadline, 0 within the tolerance of the model.
+
+    Infinite where it exceeds a quota: then no later deadline would help.
+    """
+    if not keeps_quotas(plan):
+        return np.inf
     late = -plan.slack_s
     return late if late > 1e-6 else 0.0
 
@@ -154,24 +164,46 @@ def _placed(
     problem: Problem, order: Any, target_s: FloatArray, setting: Setting, new_types: Any
 ) -> Any:
     """Return (lease of each task, type of each lease, starts) from the kernel for the size."""
+    if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
+        return placed_by_time(problem, order, target_s, setting)
     from autoscale.schedulers import kernels
+
+    if new_types is None:
+        new_types = new_type_order(problem, setting)
+    tasks = (order, target_s, problem.task_class, problem.duration_s, new_types)
+    quotas = quota_arrays(problem, setting.most)
+    everything: tuple[Any, ...] = (*tasks, *_shared(problem, setting), *quotas)
+    return kernels.list_schedule(*everything)
+
+
+def placed_by_time(problem: Problem, order: Any, target_s: FloatArray, setting: Setting) -> Any:
+    """Return what the list scheduler decides, from the kernel that looks places up by time."""
     from autoscale.schedulers.large import kernels as large
 
-    w = problem.workflow
-    shared = (w.parent_ptr, w.parents, needs(problem), capacities(problem))
-    rules = (
+    tasks = (order, target_s, problem.task_class, problem.duration_s)
+    return large.list_schedule_large(*tasks, setting.prefer, *_shared(problem, setting))
+
+
+def quota_arrays(problem: Problem, most: int = 0) -> tuple[IntArray, IntArray]:
+    """Return weights (types, quotas) and limits (quotas,), with one more for ``most`` leases."""
+    weight, limit = problem.quota_weights, problem.quota_limits
+    if most:
+        weight = np.hstack([weight, np.ones((len(weight), 1), dtype=np.int64)])
+        limit = np.append(limit, most)
+    return frozen(weight, np.int64), frozen(limit, np.int64)
+
+
+def _shared(problem: Problem, setting: Setting) -> tuple[Any, ...]:
+    """Return what both kernels want to know of tasks, types and billing."""
+    w, billing = problem.workflow, problem.billing
+    return (
+        *(w.parent_ptr, w.parents, needs(problem), capacities(problem)),
         problem.catalog.price_per_s,
         setting.share_power,
         problem.boot_s,
-        problem.billing.quantum_s,
-        problem.billing.minimum_s,
+        billing.quantum_s,
+        billing.minimum_s,
     )
-    tasks = (order, target_s, problem.task_class, problem.duration_s)
-    if len(w) > LARGE_TASKS:
-        return large.list_schedule_large(*tasks, setting.prefer, *shared, *rules)
-    if new_types is None:
-        new_types = new_type_order(problem, setting)
-    return kernels.list_schedule(*tasks, new_types, *shared, *rules)
 
 
 def topological_order(problem: Problem, key: FloatArray) -> Any:
@@ -198,6 +230,8 @@ def new_type_order(problem: Problem, setting: Setting) -> Any:
         score[finite[:, setting.prefer], setting.prefer] = 0.0
     ranked = np.lexsort((duration, score), axis=1).astype(np.int32)
     ranked[~np.take_along_axis(finite, ranked, axis=1)] = -1
+    if problem.quotas:  # a type that is cheaper and faster may have to wait for its quota
+        return ranked
     return _only_faster(ranked, duration)
 
 

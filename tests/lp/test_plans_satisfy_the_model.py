@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from autoscale.lp.bound import BoundSettings, CostBound, _needed_price
 from autoscale.lp.chains import long_chains
-from autoscale.lp.cuts import ROUNDINGS, PackingCut, add_machine_cuts, add_packing_cuts
+from autoscale.lp.cuts import (
+    ROUNDINGS,
+    PackingCut,
+    add_machine_cuts,
+    add_packing_cuts,
+    add_size_cuts,
+)
 from autoscale.lp.fleet import FleetModel, Limits
 from autoscale.lp.types import BoundTypes
 from autoscale.lp.windows import Windows, bucket_edges, group_tasks
@@ -47,7 +53,7 @@ def free_windows(problem: Problem, horizon: float) -> Windows:
 
 
 def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
-    """Return the root's model of all types, with many packing cuts and every machine cut."""
+    """Return the root's model of all types, with packing cuts and every machine and size cut."""
     bound = CostBound(problem)
     bound.types = unimproved(problem)
     bound.active = np.ones(len(bound.types), dtype=bool)
@@ -70,6 +76,7 @@ def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
     tempting = np.zeros(fleet.model.n_variables)
     tempting[fleet.x] = 1e9
     add_machine_cuts(fleet, problem, tempting, 10**6)
+    add_size_cuts(fleet, problem, tempting, 10**6)
     return fleet
 
 

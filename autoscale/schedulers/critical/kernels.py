@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from autoscale.model.kernels import billed
 from autoscale.schedulers.leasing.kernels import (
     _pop,
     _push,
@@ -284,23 +285,6 @@ def best_on_lease(x, s, w, path, lease, child_there, starts):
 
 
 @numba.njit(cache=True)
-def hopeless(x, s, w, path, held, lease, cost):
-    """Return whether a lease certainly takes the path late or dearer than ``cost``.
-
-    ``held`` is how long the path runs on each type.
-    """
-    k = s.kind[lease]
-    if not held[k] < np.inf:
-        return True
-    first, last = path[0], path[path.size - 1]
-    soonest = x.boot if w.edges else w.est[first]
-    if not w.edges and soonest + held[k] > w.lft[last] + EPS:
-        return True
-    end = max(s.last[lease], soonest + held[k])
-    return lease_cost(x, k, end - s.first[lease]) - s.paid[lease] >= cost - 1e-12
-
-
-@numba.njit(cache=True)
 def new_type_for(x, s, w, path, held, starts):
     """Return the type of the cheapest new lease that takes the path in time, or -1."""
     best, best_cost = -1, np.inf
@@ -318,19 +302,41 @@ def new_type_for(x, s, w, path, held, starts):
 
 @numba.njit(cache=True)
 def best_lease(x, s, w, path, held, starts):
-    """Return (lease or -1, way, not before) of the cheapest existing lease for a path."""
+    """Return (lease or -1, way, not before) of the cheapest existing lease for a path.
+
+    ``held`` is how long the path runs on each type.
+    """
     lease, way, floor, cost = -1, NEVER, 0.0, np.inf
-    last = path[path.size - 1]
+    end_task = path[path.size - 1]
+    # Local names: passing whole structures costs more than the comparisons that rule leases out.
+    kind, first, last, paid = s.kind, s.first, s.last, s.paid
+    price, boot, quantum, minimum = x.price, x.boot, x.quantum, x.minimum
+    soonest = boot if w.edges else w.est[path[0]]
+    latest = np.inf if w.edges else w.lft[end_task] + EPS
     for tried in range(s.opened[0]):
+        k = kind[tried]
+        end = soonest + held[k]
+        if not end <= latest or not held[k] < np.inf:
+            continue
+        span = max(last[tried], end) - first[tried] + boot
+        if price[k] * span - paid[tried] >= cost - 1e-12:
+            continue
+        least = price[k] * billed(span, quantum, minimum) - paid[tried]
+        if least >= cost - 1e-12:
+            continue
+        alone = price[k] * billed(held[k] + boot, quantum, minimum)
+        paid_until = first[tried] - boot + paid[tried] / price[k]
+        if least >= alone - 1e-12 and soonest >= paid_until - 1e-6:
+            continue  # not applicable, however it is placed
         child_there = False
-        for e in range(x.child_ptr[last], x.child_ptr[last + 1]):
+        for e in range(x.child_ptr[end_task], x.child_ptr[end_task + 1]):
             c = x.children[e]
             child_there = child_there or (w.assigned[c] and s.lease[c] == tried)
-        if hopeless(x, s, w, path, held, tried, cost):
-            continue
         how, added, low = best_on_lease(x, s, w, path, tried, child_there, starts)
         if how != NEVER and added < cost - 1e-12:
             lease, way, floor, cost = tried, how, low, added
+            if cost <= 1e-12:
+                break
     return lease, way, floor
 
 
@@ -451,7 +457,7 @@ def path_to(x, w, end):
 
 
 @numba.njit(cache=True)
-def refresh(x, s, w, changed, key, waiting, heap):
+def refresh(x, w, changed, key, waiting, heap):
     """Bring EST and LFT up to date after some tasks were assigned or moved.
 
     ``key`` is 0, 1, 2, ..., ``waiting`` all false, ``heap`` as long as there are tasks.
@@ -507,23 +513,31 @@ def refresh(x, s, w, changed, key, waiting, heap):
 
 
 @numba.njit(cache=True)
-def traverse(x, met, place):
-    """Assign all tasks path by path, from the exits upward (AssignParents of the papers).
+def next_path(x, w, exits, stack, depth):
+    """Return (path, depth): the next partial critical path of AssignParents, empty at the end.
 
-    Parameters
-    ----------
-    met
-        Each task's least duration.
-    place
-        Whether paths are placed on leases (IC-PCP), or only given sub-deadlines (IC-PCPD2).
+    ``stack`` holds the tasks whose parents are looked at, the innermost last, ``depth`` their
+    number.
+    """
+    while True:
+        if depth == 0:
+            below = last_exit(x, w, exits)
+            if below < 0:
+                return np.empty(0, dtype=np.int64), depth
+            return path_to(x, w, below), depth
+        below = critical_parent(x, w, stack[depth - 1])
+        if below >= 0:
+            return path_to(x, w, below), depth
+        depth -= 1
 
-    Returns
-    -------
-    leases, sub-deadlines
-        The leases, empty if not ``place``; each task's end or sub-deadline, seconds.
+
+@numba.njit(cache=True)
+def sub_deadlines(x, met):
+    """Return each task's sub-deadline, seconds: IC-PCPD2's distribution along critical paths.
+
+    ``met`` is each task's least duration.
     """
     n = met.size
-    s = new_leases(n, n if place else 1, 2 * n if place else 0)
     w = new_windows(x, met)
     key = np.arange(n).astype(np.float64)
     waiting = np.zeros(n, dtype=np.bool_)
@@ -532,23 +546,37 @@ def traverse(x, met, place):
     stack = np.empty(2 * n + 2, dtype=np.int64)
     depth = 0
     while True:
-        if depth == 0:
-            below = last_exit(x, w, exits)
-            if below < 0:
-                break
-        else:
-            below = critical_parent(x, w, stack[depth - 1])
-            if below < 0:
-                depth -= 1
-                continue
-        path = path_to(x, w, below)
-        if place:
-            path, moved = assign_path(x, s, w, path)
-            refresh(x, s, w, np.concatenate((path, moved)), key, waiting, heap)
-        else:
-            share_window(x, w, path)
-            refresh(x, s, w, path, key, waiting, heap)
+        path, depth = next_path(x, w, exits, stack, depth)
+        if path.size == 0:
+            return w.end
+        share_window(x, w, path)
+        refresh(x, w, path, key, waiting, heap)
         for j in range(path.size - 1, -1, -1):
             stack[depth] = path[j]
             depth += 1
-    return s, w.end
+
+
+@numba.njit(cache=True)
+def place_paths(x, met):
+    """Return the leases after all tasks were placed path by path, from the exits upward (IC-PCP).
+
+    ``met`` is each task's least duration.
+    """
+    n = met.size
+    s = new_leases(n, n, 2 * n)
+    w = new_windows(x, met)
+    key = np.arange(n).astype(np.float64)
+    waiting = np.zeros(n, dtype=np.bool_)
+    heap = np.empty(n, dtype=np.int64)
+    exits = np.flatnonzero(x.child_ptr[1:] == x.child_ptr[:-1])
+    stack = np.empty(2 * n + 2, dtype=np.int64)
+    depth = 0
+    while True:
+        path, depth = next_path(x, w, exits, stack, depth)
+        if path.size == 0:
+            return s
+        path, moved = assign_path(x, s, w, path)
+        refresh(x, w, np.concatenate((path, moved)), key, waiting, heap)
+        for j in range(path.size - 1, -1, -1):
+            stack[depth] = path[j]
+            depth += 1

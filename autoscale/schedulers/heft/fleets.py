@@ -2,7 +2,8 @@
 
 HEFT and CPOP assume a set of machines. Here a fleet is so many copies of a unit: one type, and
 where that does not fit every task, the cheapest types that fit the others. For a few types the
-number of copies is doubled until the deadline is met, then halved back; the cheapest plan wins.
+number of copies is doubled from the least that could do, until the deadline is met, then halved
+back; the cheapest plan wins.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 TRIED = 4
 """Types by price of the work, besides the one with the shortest critical path."""
+
+LARGE = 5_000
+"""Tasks above which one type is tried, the next only where it cannot meet the deadline."""
 
 LATE_S = 1e-6
 """Seconds by which a deadline may be missed: rounding noise."""
@@ -42,9 +46,12 @@ def best_on_fleets(
     """
     deadline = np.inf if problem.deadline_s is None else problem.deadline_s + LATE_S
     tried: list[Plan] = []
+    large = len(problem.workflow) > LARGE
     for unit in _units(problem):
-        tried += _search(partial(_on_copies, run, unit), _most(problem, unit), deadline, over)
-        if over():
+        few, most = _fewest(problem, unit), _most(problem, unit)
+        attempt = partial(_on_copies, run, unit)
+        tried += _search(attempt, min(few, most), most, deadline, over, coarse=large)
+        if over() or (large and tried[-1].makespan_s <= deadline):
             break
     return min(
         tried,
@@ -57,22 +64,28 @@ def _on_copies(run: Callable[[IntArray], Plan], unit: IntArray, copies: int) -> 
 
 
 def _search(
-    attempt: Callable[[int], Plan], most: int, deadline: float, over: Callable[[], bool]
+    attempt: Callable[[int], Plan],
+    few: int,
+    most: int,
+    deadline: float,
+    over: Callable[[], bool],
+    *,
+    coarse: bool,
 ) -> list[Plan]:
-    """Double the copies until the plan is in time, then halve the distance to the last failure.
+    """Raise the copies from ``few`` until the plan is in time, then halve back.
 
-    Returns the plans made. Copies that make it hardly quicker end the search.
+    Returns the plans made. Copies are doubled, or, ``coarse``, raised by a quarter and not halved
+    back. Copies that make it hardly quicker end the search.
     """
-    high = 1
+    low, high = few - 1, few
     plans = [attempt(high)]
     while plans[-1].makespan_s > deadline and high < most and not over():
-        high = min(2 * high, most)
+        low, high = high, min(high + max(1, high // 4) if coarse else 2 * high, most)
         plans.append(attempt(high))
         if plans[-1].makespan_s > 0.999 * plans[-2].makespan_s:
             return plans
-    if plans[-1].makespan_s > deadline:
+    if coarse or plans[-1].makespan_s > deadline:
         return plans
-    low = high // 2
     while high - low > 1 and not over():
         middle = (low + high) // 2
         plans.append(attempt(middle))
@@ -113,6 +126,16 @@ def _complete(problem: Problem, kind: int) -> IntArray:
         unit.append(k)
         missing &= ~fits[:, k]
     return np.array(unit, dtype=np.int64)
+
+
+def _fewest(problem: Problem, unit: IntArray) -> int:
+    """Return how many copies of a unit the work needs at the least to be done by the deadline."""
+    if problem.deadline_s is None:
+        return 1
+    held = problem.duration_s[:, unit].min(axis=1)[problem.task_class]
+    work = float((held * problem.workflow.vcpus).sum())
+    window = max(problem.deadline_s - problem.boot_s, 1e-9)
+    return max(1, int(work / (window * float(problem.catalog.vcpus[unit].sum())) + 0.999))
 
 
 def _most(problem: Problem, unit: IntArray) -> int:

@@ -196,17 +196,26 @@ def cheapest_start(x, s, i, lease, ready, limit):
     Two places are looked at: the earliest, and the earliest that does not lengthen the lease
     backwards. (inf, inf) where the task does not fit or none ends in time.
     """
-    d = x.duration[x.task_class[i], s.kind[lease]]
+    k = s.kind[lease]
+    d = x.duration[x.task_class[i], k]
     best_start, best_added = np.inf, np.inf
     if not (d < np.inf and ready + d <= limit + 1e-9):
         return best_start, best_added
-    t = earliest_start(x, s, i, lease, ready)
+    pool, first, last, paid = s.pool, s.first[lease], s.last[lease], s.paid[lease]
+    price, boot, quantum, minimum = x.price[k], x.boot, x.quantum, x.minimum
+    c, m, g = x.need[i, 0], x.need[i, 1], x.need[i, 2]
+    free_c, free_m = x.capacity[k, 0] - c, x.capacity[k, 1] - m
+    free_g = x.capacity[k, 2] - g
+    t = earliest_fit(pool, lease, ready, d, c, m, g, free_c, free_m, free_g)
     if t + d <= limit + 1e-9:
-        best_start, best_added = t, added_cost(x, s, lease, t, t + d)
-    if t < s.first[lease] < np.inf:
-        t = earliest_start(x, s, i, lease, s.first[lease])
+        held = max(last, t + d) - min(first, t)
+        best_start = t
+        best_added = price * billed(held + boot, quantum, minimum) - paid
+    if t < first < np.inf:
+        t = earliest_fit(pool, lease, first, d, c, m, g, free_c, free_m, free_g)
         if t + d <= limit + 1e-9:
-            added = added_cost(x, s, lease, t, t + d)
+            held = max(last, t + d) - first
+            added = price * billed(held + boot, quantum, minimum) - paid
             if added < best_added - 1e-12:
                 best_start, best_added = t, added
     return best_start, best_added

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from autoscale.model.kernels import billed
 from autoscale.schedulers.critical.kernels import applicable
 from autoscale.schedulers.leasing.kernels import (
     cheapest_start,
@@ -96,19 +97,24 @@ def best_used(x, s, i, soonest, apart, limit, below, strict, only):
     Only places that add less than ``below`` count; with ``strict``, only on leases that are
     applicable in the sense of IC-PCP. ``only`` is the one type allowed, or -1.
     """
-    cls = x.task_class[i]
+    # Passing whole structures costs more than the few comparisons that rule most leases out.
+    kind, first, last, paid = s.kind, s.first, s.last, s.paid
+    price, boot, quantum, minimum = x.price, x.boot, x.quantum, x.minimum
+    duration = x.duration[x.task_class[i]]
     best, best_start, best_added = -1, np.inf, below
     for lease in range(s.opened[0]):
-        k = s.kind[lease]
-        end = soonest + x.duration[cls, k]
+        k = kind[lease]
+        end = soonest + duration[k]
         if not end <= limit + EPS or (only >= 0 and only != k):
             continue
-        if end <= s.last[lease]:
-            least = 0.0
-        else:
-            least = lease_cost(x, k, end - s.first[lease]) - s.paid[lease]
-        if least >= best_added - 1e-12:
+        # What comes last, without the rounding up of quanta: a bound from below.
+        held = max(last[lease], end) - first[lease] + boot
+        if price[k] * held - paid[lease] >= best_added - 1e-12:
             continue
+        if end > last[lease]:
+            least = price[k] * billed(held, quantum, minimum) - paid[lease]
+            if least >= best_added - 1e-12:
+                continue
         ready = soonest if apart == soonest else ready_time(x, s, i, lease)
         t, added = cheapest_start(x, s, i, lease, ready, limit)
         if not added < best_added - 1e-12:
