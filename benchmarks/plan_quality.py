@@ -25,10 +25,12 @@ from autoscale.api import make_problem
 from autoscale.errors import AutoscaleError
 from autoscale.formats.workflows import read_workflow
 from autoscale.optimize.planner import solve
-from autoscale.schedulers import SCHEDULERS
 
 if TYPE_CHECKING:
     from autoscale.model.problem import Problem
+
+SIMPLE = ("list", "cheapest", "fastest")
+"""Schedulers that the planner starts from."""
 
 COLUMNS = [
     "file",
@@ -52,7 +54,7 @@ def measure(
     path_s = problem.least_makespan_s - problem.boot_s
     problem = problem.replace(deadline_s=problem.boot_s + factor * path_s)
     simple = []
-    for name in SCHEDULERS:
+    for name in SIMPLE:
         try:
             simple.append(solve(problem, planner=name).cost_usd)
         except AutoscaleError:

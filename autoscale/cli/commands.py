@@ -31,7 +31,9 @@ def plan(
     ] = None,
     offer: Offer = _OFFER,
     reading: Reading = _READING,
-    planner: Annotated[str, Parameter(help="lp, exact, list, cheapest or fastest.")] = "lp",
+    planner: Annotated[
+        str, Parameter(help="lp, exact, or a scheduler; `autoscale planners` lists them.")
+    ] = "lp",
     time_limit: Annotated[str, Parameter(help="The planner ends after about so long.")] = "20",
     gap: Annotated[
         str, Parameter(help="Planner lp ends once this close to the certified bound, e.g. 2%.")

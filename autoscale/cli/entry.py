@@ -32,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, fitting, listing, pareto
+    from autoscale.cli import commands, compare, fitting, listing, pareto
     from autoscale.version import __version__
 
     app = App(
@@ -49,6 +49,7 @@ def build_app() -> App:
     )
     app.command(commands.plan)
     app.command(pareto.pareto)
+    app.command(compare.compare)
     app.command(commands.check)
     app.command(commands.simulate)
     app.command(fitting.fit)
@@ -56,6 +57,7 @@ def build_app() -> App:
     app.command(commands.diff)
     app.command(listing.show)
     app.command(listing.catalog)
+    app.command(listing.planners)
     app.command(listing.generate)
     return app
 

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 Facts = dict[str, Any]
 
 
+def planner_facts() -> list[Facts]:
+    """Return what every planner says of itself."""
+    from dataclasses import asdict
+
+    from autoscale.optimize.planner import PLANNERS, about_planner
+
+    return [{"planner": name, **asdict(about_planner(name))} for name in PLANNERS]
+
+
 def workflow_facts(workflow: Workflow) -> Facts:
     """Return the statistics of a workflow; times on a core of speed 1.0, files left out."""
     work = np.bincount(workflow.category, weights=workflow.runtime_s)

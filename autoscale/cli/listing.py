@@ -1,4 +1,4 @@
-"""The commands that list and make things: show, catalog, generate."""
+"""The commands that list and make things: show, catalog, planners, generate."""
 
 from __future__ import annotations
 
@@ -170,6 +170,20 @@ def _overview(as_json: bool) -> None:
     from autoscale.cli.render import overview_table
 
     emit(overview_table(rows))
+
+
+def planners(*, json: Json = False) -> None:
+    """List the planners: what each is for, what it does, and where it was published."""
+    from autoscale.cli import facts
+    from autoscale.cli.output import emit, emit_json
+
+    rows = facts.planner_facts()
+    if json:
+        emit_json(rows)
+        return
+    from autoscale.cli.render import planners_table
+
+    emit(planners_table(rows))
 
 
 def generate(

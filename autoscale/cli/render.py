@@ -31,6 +31,9 @@ LOSS_NAMES = {
 }
 """Reasons for which time is lost, as people read them."""
 
+GOALS = {"deadline": "deadline", "budget": "budget", "pareto": "both", "none": "neither"}
+"""What a planner is for, in a word."""
+
 
 def new_table(*columns: str, left: int = 1, title: str | None = None) -> Table:
     """Return an empty table whose first ``left`` columns are text and the others figures."""
@@ -269,6 +272,41 @@ def catalog_table(rows: Sequence[Facts], title: str) -> Table:
             "-" if row["spot_usd_per_hour"] is None else f"{row['spot_usd_per_hour']:.4f}",
             f"{row['usd_per_work_hour']:.4f}",
         )
+    return table
+
+
+def comparison_table(facts: Facts) -> Table:
+    """Return planners side by side, the best first; those without a plan say why below."""
+    columns = ("cost", "makespan", "gap", "leases", "utilisation", "time")
+    table = new_table("planner", *columns)
+    for row in facts["planners"]:
+        if not row["found"]:
+            table.add_row(escape(row["planner"]), "-", "-", "-", "-", "-", _seconds(row))
+            continue
+        table.add_row(
+            escape(row["planner"]),
+            format_money(row["cost_usd"]),
+            format_duration(row["makespan_seconds"]),
+            "-" if row["gap"] is None else f"{row['gap']:.1%}",
+            f"{row['leases']:,}",
+            f"{row['utilisation']:.0%}",
+            _seconds(row),
+        )
+    return table
+
+
+def _seconds(row: Facts) -> str:
+    return f"{row['planning_seconds']:,.2f} s"
+
+
+def planners_table(rows: Sequence[Facts]) -> Table:
+    """Return the planners as a table: what each is for, what it does, where it was published."""
+    table = new_table("planner", "for", "what it does", left=3)
+    table.columns[2].no_wrap = False
+    for row in rows:
+        source = f" ({row['source']})" if row["source"] else ""
+        goal = GOALS[row["goal"]]
+        table.add_row(escape(row["planner"]), goal, escape(f"{row['summary']}{source}"))
     return table
 
 

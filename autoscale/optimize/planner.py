@@ -17,11 +17,13 @@ from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp
+from autoscale.optimize.named import plan_named
 from autoscale.optimize.refusals import no_less_time, refuse_both, refuse_early
 from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
-from autoscale.schedulers import SCHEDULERS, get_scheduler
+from autoscale.schedulers import SCHEDULERS, about_scheduler
+from autoscale.schedulers.about import About
 from autoscale.schedulers.list_scheduler import LARGE_TASKS
 from autoscale.units import COST_TOL_USD, format_duration, format_money
 
@@ -31,21 +33,26 @@ if TYPE_CHECKING:
     from autoscale.model.arrays import Int32Array
     from autoscale.model.problem import Problem
 
-PLANNERS = {
-    "lp": "linear program over time, its rounding, and improvement until the time limit",
-    "exact": "constraint programming after planner lp, to the optimum of small workflows",
-    **SCHEDULERS,
+OURS = {
+    "lp": About(
+        goal="pareto",
+        summary="linear program over time, its rounding, and improvement until the time limit",
+    ),
+    "exact": About(
+        goal="deadline",
+        summary="constraint programming after planner lp, to the optimum of small workflows",
+    ),
 }
-"""Name and one-line description of every planner."""
+"""Planners that are not schedulers."""
+
+PLANNERS = (*OURS, *SCHEDULERS)
+"""Name of every planner."""
 
 CERTIFYING = {"lp": "HiGHS", "exact": "CP-SAT"}
 """Planners that search for a bound of their own, and what solves for it."""
 
 LARGE_TABLE = 1_000_000
 """Durations (classes of tasks times types) beyond which dominated types are left out at once."""
-
-BISECTIONS = 24
-"""Deadlines tried for the least makespan within a budget."""
 
 
 def solve(
@@ -130,6 +137,11 @@ def _without_dominated(problem: Problem) -> tuple[Problem, Int32Array]:
     return fewer, frozen(index, np.int32)
 
 
+def about_planner(name: str) -> About:
+    """Return what a planner says of itself; the name must be one of ``PLANNERS``."""
+    return OURS[name] if name in OURS else about_scheduler(name)
+
+
 def require_planner(name: str) -> None:
     """Refuse an unknown planner.
 
@@ -139,7 +151,7 @@ def require_planner(name: str) -> None:
         Unknown name, with the nearest known ones.
     """
     if name not in PLANNERS:
-        raise InputError(unknown("planner", name, list(PLANNERS)))
+        raise InputError(unknown("planner", name, PLANNERS))
 
 
 def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
@@ -149,7 +161,7 @@ def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
             "planner 'exact' minimises cost and needs a deadline; planner 'lp' takes a budget alone"
         )
     if ask.planner != "lp":
-        plan = _bisected(problem, ask)
+        plan = _named(problem, ask)
         bound = SAFETY * problem.least_makespan_s
         return plan, Certificate(objective="makespan", lower_bound=bound, method=CHAIN)
     plan, bound, method = plan_within_budget(
@@ -168,7 +180,7 @@ def _quickest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
 def _cheapest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
     """Return a plan for the deadline, if there is one, and its certificate."""
     if ask.planner not in CERTIFYING:
-        plan = get_scheduler(ask.planner)(problem, rng=np.random.default_rng(ask.seed))
+        plan = _named(problem, ask)
         bound, method = work_bound_usd(problem), "cheapest share of a machine per task"
     else:
         ends = time.perf_counter() + ask.time_limit_s
@@ -205,37 +217,11 @@ def _progress(cost_usd: float, bound_usd: float) -> str:
     return f"{format_money(cost_usd)}, at least {format_money(bound_usd)}{gap}"
 
 
-def _bisected(problem: Problem, ask: _Ask) -> Plan:
-    """Bisect the deadline for the tightest one that a simple planner can afford."""
-    budget = problem.budget_usd or 0.0
-    schedule = get_scheduler(ask.planner)
-    stop_at = _now() + ask.time_limit_s
-
-    def attempt(deadline_s: float | None) -> Plan:
-        relaxed = problem.replace(deadline_s=deadline_s, budget_usd=None)
-        return schedule(relaxed, rng=np.random.default_rng(ask.seed))
-
-    best = attempt(None)
-    if best.cost_usd > budget:
-        raise LimitError(
-            f"found no plan within the budget of {format_money(budget)}: the cheapest that "
-            f"planner {ask.planner!r} made costs {format_money(best.cost_usd)}; none is ruled out "
-            f"above {format_money(work_bound_usd(problem))}. Planner 'lp' may find one"
-        )
-    low, high = problem.least_makespan_s, best.makespan_s
-    for _ in range(BISECTIONS):
-        if high - low <= 1e-4 * high or _now() > stop_at:
-            break
-        middle = 0.5 * (low + high)
-        tried = attempt(middle)
-        if tried.cost_usd <= budget and tried.makespan_s < best.makespan_s:
-            best = tried
-            ask.tell(f"{format_duration(best.makespan_s)} for {format_money(best.cost_usd)}")
-        if tried.cost_usd <= budget:
-            high = min(middle, tried.makespan_s)
-        else:
-            low = middle
-    return best
+def _named(problem: Problem, ask: _Ask) -> Plan:
+    """Return what a scheduler of the literature makes of the problem."""
+    return plan_named(
+        problem, ask.planner, seed=ask.seed, time_limit_s=ask.time_limit_s, tell=ask.tell
+    )
 
 
 def _now() -> float:

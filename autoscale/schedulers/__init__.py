@@ -1,31 +1,47 @@
-"""The named offline algorithms, one a module, all ``schedule(problem, *, rng) -> Plan``."""
+"""The named offline algorithms, one a module, all ``schedule(problem, *, rng, time_limit_s)``.
+
+A module ``NAME_scheduler`` of this package is a scheduler: it has the function ``schedule`` and
+the constant ``ABOUT`` (:class:`~autoscale.schedulers.about.About`). A dash in a scheduler's name
+is an underscore in its module's. Nothing else needs to know of a new one.
+"""
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Protocol, cast
 
 from autoscale.errors import InputError
 from autoscale.model.catalog import unknown
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import numpy as np
 
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
+    from autoscale.schedulers.about import About
 
-SCHEDULERS = {
-    "list": "list scheduling with insertion against shared-out slack, cheapest placement first",
-    "cheapest": "everything one after another on the one machine that does it for least money",
-    "fastest": "every task as soon as its parents end, on the type where it ends first",
-}
-"""Name and one-line description of every scheduler; each is a module of this package."""
+SUFFIX = "_scheduler"
+
+SCHEDULERS = tuple(
+    sorted(
+        module.name.removesuffix(SUFFIX).replace("_", "-")
+        for module in iter_modules(__path__)
+        if module.name.endswith(SUFFIX)
+    )
+)
+"""Name of every scheduler; the modules are not imported for it."""
 
 
 class Scheduler(Protocol):
-    """Turn a problem into a plan; deterministic given ``rng``."""
+    """Turn a problem into a plan; deterministic given ``rng`` unless the time limit strikes."""
 
-    def __call__(self, problem: Problem, *, rng: np.random.Generator) -> Plan:
+    def __call__(
+        self, problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf
+    ) -> Plan:
         """Return a plan for the problem, feasible or not."""
         ...
 
@@ -38,7 +54,21 @@ def get_scheduler(name: str) -> Scheduler:
     InputError
         Unknown name, with the nearest known ones.
     """
+    return cast("Scheduler", _module(name).schedule)
+
+
+def about_scheduler(name: str) -> About:
+    """Return what a scheduler says of itself.
+
+    Raises
+    ------
+    InputError
+        Unknown name, with the nearest known ones.
+    """
+    return cast("About", _module(name).ABOUT)
+
+
+def _module(name: str) -> ModuleType:
     if name not in SCHEDULERS:
         raise InputError(unknown("planner", name, list(SCHEDULERS)))
-    module = import_module(f"autoscale.schedulers.{name}_scheduler")
-    return cast("Scheduler", module.schedule)
+    return import_module(f"{__name__}.{name.replace('-', '_')}{SUFFIX}")

@@ -6,6 +6,7 @@ beat where time does not matter.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,17 +14,23 @@ import numpy as np
 from autoscale.errors import InputError
 from autoscale.model import graph
 from autoscale.plan.decode import decode, tighten
+from autoscale.schedulers.about import About
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import BoolArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
+ABOUT = About(
+    goal="none",
+    summary="everything one after another on the one machine that does it for least money",
+)
+
 TRIED = 6
 """Types that are really scheduled, of those that look cheapest by volume of work."""
 
 
-def schedule(problem: Problem, *, rng: np.random.Generator) -> Plan:
+def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
     """Return the cheapest one-machine plan, however long it takes.
 
     Parameters
@@ -32,6 +39,8 @@ def schedule(problem: Problem, *, rng: np.random.Generator) -> Plan:
         What is planned; deadline and budget play no part.
     rng
         Not used: the algorithm has no ties to break by chance.
+    time_limit_s
+        Not used: the algorithm ends by itself, soon.
 
     Raises
     ------

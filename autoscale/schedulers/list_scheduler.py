@@ -13,6 +13,7 @@ cost-driven choice of IC-PCPD2 and ProLiS (Abrishami et al., FGCS 29, 2013; Wu e
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,17 @@ import numpy as np
 from autoscale.model import graph
 from autoscale.model.arrays import frozen
 from autoscale.plan.decode import capacities, decode, keeps_quotas, needs, tighten
+from autoscale.schedulers.about import About
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
+
+ABOUT = About(
+    goal="deadline",
+    summary="list scheduling with insertion against shared-out slack, cheapest placement first",
+)
 
 LARGE_TASKS = 5_000
 """Above this many tasks, places are looked up by time instead of all compared."""
@@ -52,7 +59,7 @@ class Setting:
     most: int = 0
 
 
-def schedule(problem: Problem, *, rng: np.random.Generator) -> Plan:
+def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
     """Return the cheapest of a few list schedules; without a deadline, time is free.
 
     Parameters
@@ -61,6 +68,8 @@ def schedule(problem: Problem, *, rng: np.random.Generator) -> Plan:
         What is planned. A budget plays no part here.
     rng
         Not used: ties are broken by index.
+    time_limit_s
+        Not used: the algorithm ends by itself, soon.
     """
     plans = []
     for weight in slack_weights(problem):

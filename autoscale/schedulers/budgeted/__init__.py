@@ -1,0 +1,1 @@
+"""What the schedulers for budgets and fronts share: options, moves, archives, goals."""

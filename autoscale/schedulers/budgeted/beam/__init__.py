@@ -1,0 +1,1 @@
+"""Several partial schedules grown side by side."""

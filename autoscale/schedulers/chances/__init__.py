@@ -1,0 +1,1 @@
+"""Deadlines that are met with a probability."""

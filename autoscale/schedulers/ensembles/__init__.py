@@ -1,0 +1,1 @@
+"""Ensembles: several workflows of different priority that share a deadline and a budget."""

@@ -1,0 +1,1 @@
+"""Populations of plans that are bred towards a front."""

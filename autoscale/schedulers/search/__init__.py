@@ -1,0 +1,1 @@
+"""Search over assignments and orders: PSO, L-ACO, IC-Loss."""

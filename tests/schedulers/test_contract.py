@@ -1,0 +1,198 @@
+"""What every scheduler must do, the ones found today and those to come."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from autoscale.errors import InfeasibleError, InputError, LimitError
+from autoscale.lp.work import work_bound_usd
+from autoscale.optimize.planner import solve
+from autoscale.plan.check import check_plan
+from autoscale.schedulers import SCHEDULERS, about_scheduler, get_scheduler
+from tests.exact import optimum_usd
+from tests.problems import random_problem
+from tests.tiny import tiny_problem
+
+if TYPE_CHECKING:
+    from autoscale.model.problem import Problem
+    from autoscale.plan.plan import Plan
+
+EVERY = pytest.mark.parametrize("name", SCHEDULERS)
+
+FOR_DEADLINES = [name for name in SCHEDULERS if about_scheduler(name).goal == "deadline"]
+
+NEVER_LATE = [name for name in FOR_DEADLINES if name not in ("heft", "cpop", "pso", "list")]
+"""Schedulers that meet every deadline that the critical path allows, where no data travel."""
+
+
+@cache
+def small_problems() -> tuple[Problem, ...]:
+    """Return problems of every shape: billings, boots, needs, deadlines tight and loose."""
+    tiny = [tiny_problem(seed) for seed in range(6)]
+    mixed = [random_problem(seed, n_tasks=12) for seed in range(4)]
+    wide = random_problem(7, n_tasks=40)
+    return (*tiny, *mixed, wide, wide.replace(deadline_s=None))
+
+
+def made(name: str, problem: Problem, seed: int = 0, time_limit_s: float = math.inf) -> Plan | None:
+    """Return a scheduler's plan, or None where it says that it cannot make one."""
+    rng = np.random.default_rng(seed)
+    try:
+        return get_scheduler(name)(problem, rng=rng, time_limit_s=time_limit_s)
+    except InputError:
+        return None
+
+
+def bytes_of(plan: Plan | None) -> bytes:
+    """Return everything that a plan decides."""
+    if plan is None:
+        return b""
+    columns = ("lease_type", "lease_start_s", "lease_end_s", "task_lease", "task_start_s")
+    return b"".join(getattr(plan, column).tobytes() for column in columns)
+
+
+@EVERY
+def test_says_what_it_is(name: str) -> None:
+    """A scheduler has a goal and one line about itself, and its module a docstring."""
+    said = about_scheduler(name)
+    assert said.goal in ("deadline", "budget", "pareto", "none")
+    assert 0 < len(said.summary) <= 100
+    assert not said.summary.endswith(".")
+    module = sys.modules[f"autoscale.schedulers.{name.replace('-', '_')}_scheduler"]
+    assert module.__doc__
+
+
+@EVERY
+def test_every_rule_is_kept(name: str) -> None:
+    """Whatever the goal, the plan breaks no rule but the goal, and costs and takes what it must."""
+    for problem in small_problems():
+        plan = made(name, problem)
+        if plan is None:
+            continue
+        free = problem.replace(deadline_s=None, budget_usd=None)
+        assert check_plan(free, plan) == ()
+        assert plan.cost_usd >= work_bound_usd(problem)
+        assert plan.makespan_s >= problem.least_makespan_s * (1 - 1e-9)
+
+
+@EVERY
+def test_a_budget_is_kept_or_refused(name: str) -> None:
+    """For a budget, with or without a deadline, solve gives a plan within it or says why not."""
+    for seed in range(3):
+        problem = random_problem(seed, n_tasks=10)
+        budget = 3.0 * work_bound_usd(problem)
+        for deadline in (None, problem.deadline_s):
+            goal = problem.replace(budget_usd=budget, deadline_s=deadline)
+            try:
+                plan = solve(goal, planner=name, time_limit_s=5.0)
+            except (InfeasibleError, LimitError):
+                continue
+            assert check_plan(goal, plan) == ()
+            assert plan.cost_usd <= budget + 1e-9
+
+
+@EVERY
+def test_a_deadline_is_met_or_refused(name: str) -> None:
+    """For a deadline, solve gives a certified plan in time, or says that there is none."""
+    for problem in small_problems()[5:9]:
+        try:
+            plan = solve(problem, planner=name, time_limit_s=20.0)
+        except (InfeasibleError, InputError):
+            continue
+        assert check_plan(problem, plan) == ()
+        assert plan.certificate is not None
+        assert plan.certificate.lower_bound <= plan.cost_usd
+
+
+@pytest.mark.parametrize("name", NEVER_LATE)
+def test_in_time_whenever_the_critical_path_is(name: str) -> None:
+    """With leases without end, a deadline of the critical path after boot is met."""
+    for problem in small_problems()[:-1]:
+        plan = made(name, problem.replace(deadline_s=problem.least_makespan_s))
+        assert plan is not None
+        assert plan.makespan_s <= problem.least_makespan_s + 1e-6
+
+
+@EVERY
+def test_same_seed_same_plan(name: str) -> None:
+    """Two runs with one seed decide the same to the bit."""
+    problem = random_problem(3, n_tasks=15)
+    assert bytes_of(made(name, problem, seed=5)) == bytes_of(made(name, problem, seed=5))
+
+
+@EVERY
+def test_no_time_is_no_excuse(name: str) -> None:
+    """With a time limit of nothing there is a plan all the same, and it breaks no rule."""
+    problem = random_problem(4, n_tasks=15)
+    plan = made(name, problem, time_limit_s=0.0)
+    if plan is not None:
+        assert check_plan(problem.replace(deadline_s=None, budget_usd=None), plan) == ()
+
+
+@EVERY
+def test_none_beats_the_optimum(name: str) -> None:
+    """On tiny problems no plan in time is cheaper than the proven optimum."""
+    for seed in (1, 4, 9, 12):
+        problem = tiny_problem(seed, n_tasks=4)
+        plan = made(name, problem)
+        if plan is not None and check_plan(problem, plan) == ():
+            assert plan.cost_usd >= _optimum_usd(seed) - 1e-7
+
+
+@cache
+def _optimum_usd(seed: int) -> float:
+    cost, proven = optimum_usd(tiny_problem(seed, n_tasks=4))
+    assert proven
+    return cost
+
+
+@pytest.mark.parametrize("name", FOR_DEADLINES)
+def test_one_task_costs_what_it_must(name: str) -> None:
+    """A single task with a deadline is on the cheapest type that ends it in time."""
+    for seed in range(8):
+        problem = tiny_problem(seed, n_tasks=1)
+        plan = made(name, problem)
+        held = problem.duration_s[0]
+        fits = problem.boot_s + held <= (problem.deadline_s or math.inf)
+        billed = problem.billing.billed_array_s(np.where(fits, held + problem.boot_s, 0.0))
+        cheapest = (billed * problem.catalog.price_per_s)[fits].min()
+        assert plan is not None
+        assert plan.cost_usd == pytest.approx(float(cheapest))
+
+
+def digest() -> str:
+    """Return a digest of what every scheduler decides on two problems."""
+    out = hashlib.sha256()
+    for name in SCHEDULERS:
+        for problem in (random_problem(2, n_tasks=14), tiny_problem(3, n_tasks=5)):
+            out.update(name.encode() + bytes_of(made(name, problem, seed=1)))
+    return out.hexdigest()
+
+
+def test_hash_seeds_decide_nothing() -> None:
+    """Every scheduler decides the same whatever the hash seed of the process."""
+    root = Path(__file__).resolve().parents[2]
+    code = "from tests.schedulers.test_contract import digest; print(digest())"
+    found = set()
+    for seed in ("1", "4242"):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)}
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment,
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.add(run.stdout)
+    assert len(found) == 1
