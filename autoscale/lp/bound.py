@@ -15,12 +15,13 @@ import heapq
 import itertools
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.chains import add_precedence, long_chains, precedence_prices
+from autoscale.lp.barriers import Barrier, barriers, overlap
+from autoscale.lp.chains import add_precedence, long_chains
 from autoscale.lp.cuts import (
     PackingCut,
     add_machine_cuts,
@@ -30,6 +31,7 @@ from autoscale.lp.cuts import (
 )
 from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
 from autoscale.lp.model import dual_bound, usable_duals
+from autoscale.lp.pricing import Pricing
 from autoscale.lp.types import BoundTypes, bound_types
 from autoscale.lp.windows import Groups, Windows, bucket_edges, group_tasks
 from autoscale.lp.work import SAFETY, forgiving_deadline_s, work_bound_usd
@@ -155,15 +157,6 @@ class _Node:
     relaxed: Relaxed = field(compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Barrier:
-    """A task with the tasks that must end before it and those that start after it."""
-
-    task: int
-    before: BoolArray
-    after: BoolArray
-
-
 class CostBound:
     """A lower bound on the cost of any plan that meets the problem's deadline.
 
@@ -275,7 +268,7 @@ class CostBound:
         tell
             Called with each better bound, USD.
         """
-        barriers = self._barriers()
+        found = barriers(self.problem, self.settings.barriers)
         best = self.open_nodes[0]
         if _size(best) > LARGE_MODEL and self.settings.buckets > 24:
             self.settings = replace(self.settings, buckets=24, groups=60, cut_rounds=2)
@@ -286,7 +279,7 @@ class CostBound:
                 break
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
-            children = self._children(best, barriers)
+            children = self._children(best, found)
             if not children:
                 break
             heapq.heappop(self.open_nodes)
@@ -346,7 +339,7 @@ class CostBound:
                 return Relaxed(np.inf) if solved.proven else best
             if solved.row_dual is None or solved.x is None:
                 return best
-            missing, usd = self._priced(fleet, everyone, edges, solved.row_dual)
+            missing, usd = self._priced(fleet, everyone, solved.row_dual)
             best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
             if time.perf_counter() > self.clock_limit_s:
                 break
@@ -404,19 +397,25 @@ class CostBound:
         self,
         fleet: FleetModel,
         everyone: Groups,
-        edges: FloatArray,
         dual: FloatArray,
     ) -> tuple[IntArray, float]:
         """Return the types that must enter, and the bound with duals scaled to need none."""
         dual = usable_duals(fleet.model, dual)
         outside = np.flatnonzero(~self.active)
-        second = precedence_prices(fleet, self.problem, self.chains, dual)
-        ratio = np.array(
-            [_ratio(*self._earnings(fleet, everyone, edges, dual, second, int(k))) for k in outside]
-        )
+        ratio = self._pricing(fleet, everyone).ratios(dual, outside.tolist())
         usd = dual_bound(fleet.model, dual / ratio.max(initial=1.0)) * fleet.unit_usd
         earning = np.argsort(-ratio, kind="stable")[:TYPES_A_ROUND]
         return outside[earning[ratio[earning] > 1 + 1e-4]], usd
+
+    def _pricing(self, fleet: FleetModel, everyone: Groups) -> Pricing:
+        return Pricing(
+            problem=self.problem,
+            types=self.types,
+            chains=self.chains,
+            dear_usd_per_s=self.dear_usd_per_s,
+            fleet=fleet,
+            everyone=everyone,
+        )
 
     def needless(self, root: Bound, cost_usd: float) -> BoolArray:
         """Return the types that no plan cheaper than ``cost_usd`` leases, shape (types,).
@@ -437,97 +436,16 @@ class CostBound:
         most = self.settings.groups + singles.size
         everyone = group_tasks(self.problem, self.types, root.windows, fleet.edges, most, singles)
         outside = np.flatnonzero(~self.active)
-        for _ in range(2):  # scaled down at first so that no type that is left out earns too much
-            second = precedence_prices(fleet, self.problem, self.chains, dual)
-            found = [
-                self._earnings(fleet, everyone, fleet.edges, dual, second, int(k)) for k in outside
-            ]
-            dual = dual / max([1.0, *(_ratio(*pair) for pair in found)])
-        bound = dual_bound(fleet.model, dual)
-        for k, (earns, costs) in zip(outside, found, strict=True):
-            least = (bound + float((costs - earns).min())) * fleet.unit_usd
-            out[k] = SAFETY * least > cost_usd
+        pricing = self._pricing(fleet, everyone)
+        # Scaled down so that no type that is left out earns too much.
+        dual = dual / pricing.ratios(dual, outside.tolist()).max(initial=1.0)
+        beyond = pricing.least_reduced_costs(dual, outside.tolist())
+        least = (dual_bound(fleet.model, dual) + beyond) * fleet.unit_usd
+        out[outside] = SAFETY * least > cost_usd
         return out
 
-    def _earnings(
-        self,
-        fleet: FleetModel,
-        everyone: Groups,
-        edges: FloatArray,
-        dual: FloatArray,
-        second: FloatArray,
-        k: int,
-    ) -> tuple[FloatArray, FloatArray]:
-        """Return what leases of a left-out type earn and cost, in units of the model.
-
-        One entry for each lease that could be the best one. A vCPU of it earns in a bucket at
-        most the best rate over the groups that it could serve: what the work is worth (row 1),
-        less what its place (row 3) and its seconds on chains cost (multipliers <= 0).
-        """
-        model, problem = fleet.model, self.problem
-        on_chain = np.where(np.isfinite(everyone.shortest_s[:, k]), everyone.shortest_s[:, k], 0.0)
-        worth = dual[model.rows["work"]] + second * on_chain
-        place = np.zeros((len(everyone), edges.size - 1))
-        place.ravel()[fleet.place_cells] = dual[model.rows["place"]]
-        work = everyone.vcpu_s[:, k]
-        served = np.isfinite(work) & (worth > 0)
-        free = self._serve_free(everyone, work, served, worth)
-        rate = worth[served, None] / np.maximum(work[served, None], 1e-12) + place[served]
-        rate = np.where(everyone.overlap(edges)[served] > 0, rate, 0.0)
-        catalog_k = self.types.index[k]
-        best = rate.max(axis=0, initial=0.0) * float(problem.catalog.vcpus[catalog_k])
-        if "quota" in model.rows:  # a lease takes of quotas, whose multipliers are <= 0
-            taken = dual[model.rows["quota"]].reshape(len(problem.quotas), -1)
-            best = best + problem.quota_weights[catalog_k] @ taken / np.diff(edges)
-        earned = np.concatenate([[0.0], np.cumsum(best * np.diff(edges))])
-        # An empty lease, too: it counts as a lease, and serves what takes no time.
-        first, last = np.triu_indices(edges.size)
-        held = edges[last] - edges[first] + problem.boot_s
-        least = problem.billing.billed_s(problem.boot_s)
-        unit = self.types.price_per_s[k] / fleet.unit_usd
-        cost = unit * np.maximum(held, least)
-        revenue = earned[last] - earned[first] + free
-        per_lease = float(dual[model.rows["leases"]].sum())
-        if "dear" in model.rows and self.types.price_per_s[k] >= self.dear_usd_per_s:
-            per_lease += float(dual[model.rows["dear"]].sum())
-        # Between edges the best lease is just as long as the minimum charge pays for.
-        span = min(max(least - problem.boot_s, 0.0), float(edges[-1]))
-        begin = np.clip(np.concatenate([edges, edges - span]), 0.0, edges[-1] - span)
-        kinked = np.interp(begin + span, edges, earned) - np.interp(begin, edges, earned) + free
-        kinked_cost = np.full(begin.size, unit * max(span + problem.boot_s, least))
-        earns = np.concatenate([revenue, kinked]) + per_lease
-        return earns, np.concatenate([cost, kinked_cost])
-
-    @staticmethod
-    def _serve_free(everyone: Groups, work: FloatArray, served: Any, worth: FloatArray) -> float:
-        """Return what groups without any work are worth: whoever serves them takes it all."""
-        none = served & (work <= 1e-9)
-        return float(worth[none].sum())
-
-    def _barriers(self) -> list[_Barrier]:
-        """Return tasks with much work both before and after them, the most divisive first."""
-        from autoscale.lp import kernels
-
-        w = self.problem.workflow
-        work = self.problem.fastest_s * w.vcpus
-        degree = np.diff(w.parent_ptr) + np.diff(w.child_ptr)
-        candidates = np.argsort(-degree, kind="stable")[:64]
-        before, after = kernels.work_around(
-            candidates, w.parent_ptr, w.parents, w.child_ptr, w.children, work
-        )
-        score = np.minimum(before, after)
-        chosen = np.argsort(-score, kind="stable")[: self.settings.barriers]
-        return [
-            _Barrier(
-                int(task),
-                kernels.reached(task, w.parent_ptr, w.parents),
-                kernels.reached(task, w.child_ptr, w.children),
-            )
-            for task in candidates[chosen[score[chosen] > 0.03 * work.sum()]]
-        ]
-
     def _children(
-        self, node: _Node, barriers: list[_Barrier]
+        self, node: _Node, found: list[Barrier]
     ) -> list[tuple[FloatArray, FloatArray, Limits]]:
         """Split the node where its relaxation is least like a plan."""
         low, high = node.start_low, node.start_high
@@ -537,11 +455,11 @@ class CostBound:
         halves = self._whole_leases(node.limits, fleet, x)
         if halves:
             return [(low, high, limits) for limits in halves]
-        splits = [self._overlap(fleet, x, barrier) for barrier in barriers]
+        splits = [overlap(self.problem, fleet, x, barrier) for barrier in found]
         if not splits or max(split[0] for split in splits) < 0.01:
             return []
         which = int(np.argmax([split[0] for split in splits]))
-        task, moment = barriers[which].task, splits[which][1]
+        task, moment = found[which].task, splits[which][1]
         earlier, later = high.copy(), low.copy()
         earlier[task], later[task] = moment, moment
         return [(low, earlier, node.limits), (later, high, node.limits)]
@@ -565,25 +483,6 @@ class CostBound:
         position = int(np.flatnonzero(self.types.index == fleet.types.index[k])[0])
         return position, float(opened[k])
 
-    def _overlap(self, fleet: FleetModel, x: FloatArray, barrier: _Barrier) -> tuple[float, float]:
-        """Return how far the relaxation ignores a barrier, and the moment that shows it best.
-
-        At that moment the lesser of the work before the barrier that is still to come and the
-        work behind it that is already done is largest; it is given as a part of all work.
-        """
-        work = self.problem.fastest_s * self.problem.workflow.vcpus
-        groups, edges = fleet.groups, fleet.edges
-        done = np.zeros((len(groups), edges.size - 1))
-        np.add.at(done, (fleet.group, fleet.bucket), x[fleet.x])
-        sides = []
-        for member in (barrier.before, barrier.after):
-            amount = np.bincount(groups.of_task, weights=work * member, minlength=len(groups))
-            sides.append(np.concatenate([[0.0], np.cumsum(amount @ done)]))
-        to_come, ahead = sides[0][-1] - sides[0], sides[1]
-        ignored = np.minimum(to_come, ahead)
-        at = int(np.argmax(ignored))
-        return float(ignored[at] / work.sum()), float(edges[at])
-
 
 def _size(node: _Node) -> int:
     """Return how many variables the node's relaxation has; 0 without any."""
@@ -601,14 +500,6 @@ def rules_out(problem: Problem, clock_limit_s: float) -> bool:
     bound = CostBound(problem, clock_limit_s=clock_limit_s)
     bound.penalty_usd = UNDONE_DEARER * dear
     return bound.root().usd > dear
-
-
-def _ratio(earns: FloatArray, costs: FloatArray) -> float:
-    """Return the most that any of some leases earns per dollar it costs."""
-    # A lease that costs nothing earns without measure, or not at all.
-    free_lunch = np.where(earns > 1e-12, np.inf, 0.0)
-    ratio = np.where(costs > 0, earns / np.maximum(costs, 1e-300), free_lunch)
-    return float(max(ratio.max(), 0.0))
 
 
 def _needed_price(problem: Problem, types: BoundTypes, horizon_s: float) -> float:

@@ -28,6 +28,7 @@ from autoscale.schedulers import (
     mslbl_scheduler,
 )
 from autoscale.schedulers.budgeted import kernels
+from autoscale.schedulers.budgeted.index import kernels as index_kernels
 from autoscale.schedulers.budgeted.listing import cheapest_pass, offer, overhead
 from tests.optimize import brute
 from tests.problems import random_problem
@@ -254,11 +255,11 @@ def test_choose_by_hand() -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 11), st.integers(0, 2), st.integers(0, 9)), max_size=60))
 def test_leases_stay_sorted_by_their_key(moves: list[tuple[int, int, int]]) -> None:
-    index = kernels.new_index(3, 12)
+    index = index_kernels.new_index(3, 12)
     held: dict[int, tuple[int, float]] = {}
     for lease, k, key in moves:
         kind = held.get(lease, (k, 0.0))[0]
-        kernels.index_put(index, kind, lease, float(key), lease not in held)
+        index_kernels.index_put(index, kind, lease, float(key), lease not in held)
         held[lease] = (kind, float(key))
     members, where, _, _ = index
     for k in range(3):

@@ -93,7 +93,7 @@ def offer(problem: Problem, member: IntArray | None = None, x: Instance | None =
     w, catalog = problem.workflow, problem.catalog
     share = _cost_usd(problem)
     everyone = np.arange(len(catalog)) if member is None else member
-    from autoscale.schedulers.budgeted import kernels
+    from autoscale.schedulers.budgeted.index import kernels
 
     types = kernels.efficient_types(problem.duration_s, share, x.price, everyone, TOLERANCE)
     taken, listed = np.maximum(types, 0), types >= 0

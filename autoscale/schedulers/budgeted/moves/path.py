@@ -124,7 +124,10 @@ def assignment_plan(given: Offer, types: Any, stretch: float = 1.0) -> Plan:
     plans = [
         list_plan(narrowed, _targets_s(narrowed, seconds, weight), Setting()) for weight in weights
     ]
-    return tighten(min(plans, key=lambda plan: plan.cost_usd)).replace(problem=problem)
+    best = min(plans, key=lambda plan: plan.cost_usd)
+    if len(seconds) < LARGE_TASKS:  # a third of the time, for little
+        best = tighten(best)
+    return best.replace(problem=problem)
 
 
 def _targets_s(problem: Problem, seconds: FloatArray, weight: FloatArray | None) -> FloatArray:
@@ -141,6 +144,14 @@ def _targets_s(problem: Problem, seconds: FloatArray, weight: FloatArray | None)
 
 
 def plan_on_the_way(way: Way, *, time_limit_s: float = math.inf) -> Plan:
+    """Return the plan where the budget is met; see :func:`_searched`."""
+    problem = way.given.problem
+    plan = _searched(way, time_limit_s)
+    settled = tighten(plan.replace(problem=problem.replace(deadline_s=None)))
+    return settled.replace(problem=problem)
+
+
+def _searched(way: Way, time_limit_s: float) -> Plan:
     """Return the plan nearest the quick end whose cost is within the budget.
 
     Beyond the cheap end the tasks get more time, to share fewer leases; if nothing is within the
@@ -216,7 +227,7 @@ def _stretched(way: Way, cheap: Plan, budget_usd: float, ends: float) -> Plan:
 EXACT_MOVES = 20_000
 """Up to so many possible moves, weights are renewed after every single one."""
 
-ROUNDS = 200
+ROUNDS = 64
 """Times that weights are renewed beyond that."""
 
 

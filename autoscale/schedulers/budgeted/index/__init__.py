@@ -1,0 +1,1 @@
+"""Leases sorted by when they have room, and types worth opening."""
