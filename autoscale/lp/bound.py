@@ -59,6 +59,9 @@ LARGE_MODEL = 5000
 MANY_TASKS = 50_000
 """Above so many tasks a small model says as much as a large one: groups are large anyway."""
 
+LEAST_S = 0.3
+"""Seconds that a linear program gets in any case."""
+
 PROBES = 6
 """Numbers of leases of dear types that are settled before the branching."""
 
@@ -200,30 +203,56 @@ class CostBound:
         self.numbers = itertools.count()
         self.solved = 0
         self.open_nodes: list[_Node] = []
-        self._activate_first(used_types)
-
-    def root(self) -> Bound:
-        """Return the bound of the first relaxation: of ever larger models, as time allows.
-
-        Small ones find the types that matter, and stand where a larger one takes too long.
-        """
-        full, limits = self.settings, Limits.none(len(self.types))
-        node: _Node | None = None
-        for buckets, groups, rounds in STAGES:
-            self.settings = replace(
+        self.first: _Node | None = None
+        self.pause_at_s = np.inf
+        full = self.settings
+        self.stages = [
+            replace(
                 full,
                 buckets=min(buckets, full.buckets),
                 groups=min(groups, full.groups),
                 cut_rounds=rounds,
             )
-            node = self._no_worse(self._first_node(limits), node)
-        assert node is not None
-        node = self._probed(node)
-        if _size(node) <= FULL_BELOW and time.perf_counter() < self.clock_limit_s:
-            self.settings = full
-            node = self._no_worse(self._first_node(node.limits), node)
-        self.open_nodes = [node]
-        return self._bound(node)
+            for buckets, groups, rounds in STAGES
+        ]
+        self.stages.append(full)
+        self._activate_first(used_types)
+
+    def root(self, *, pause_at_s: float = np.inf) -> Bound:
+        """Return the bound of the first relaxation: of ever larger models, as time allows.
+
+        Small ones find the types that matter, and stand where a larger one takes too long.
+
+        Parameters
+        ----------
+        pause_at_s
+            Reading of ``time.perf_counter()`` at which to leave the rest to :meth:`branch`.
+        """
+        self.pause_at_s = pause_at_s
+        self._advance()
+        self.pause_at_s = np.inf
+        assert self.first is not None
+        self.open_nodes = [self.first]
+        return self._bound(self.first)
+
+    def _advance(self) -> None:
+        """Solve the stages that are left, until it is time to stop."""
+        limits = Limits.none(len(self.types))
+        while self.stages:
+            self.settings = self.stages[0]
+            known = self.first.limits if self.first is not None else limits
+            self.first = self._no_worse(self._first_node(known), self.first)
+            if time.perf_counter() > self._stop_s:
+                return
+            self.stages.pop(0)
+            if len(self.stages) == 1:
+                self.first = self._probed(self.first)
+                if _size(self.first) > FULL_BELOW:
+                    self.stages.clear()
+
+    @property
+    def _stop_s(self) -> float:
+        return min(self.clock_limit_s, self.pause_at_s)
 
     @staticmethod
     def _no_worse(node: _Node, before: _Node | None) -> _Node:
@@ -247,7 +276,7 @@ class CostBound:
         """
         for _ in range(PROBES):
             fleet, x = node.relaxed.fleet, node.relaxed.x
-            if fleet is None or x is None or time.perf_counter() > self.clock_limit_s:
+            if fleet is None or x is None or time.perf_counter() > self._stop_s:
                 break
             choice = self._dearest_fraction(fleet, x)
             if choice is None:
@@ -269,6 +298,9 @@ class CostBound:
             Called with each better bound, USD.
         """
         found = barriers(self.problem, self.settings.barriers)
+        if self.stages and self.first is not None:  # the root was told to pause
+            self._advance()
+            self.open_nodes = [self.first]
         best = self.open_nodes[0]
         if _size(best) > LARGE_MODEL and self.settings.buckets > 24:
             self.settings = replace(self.settings, buckets=24, groups=60, cut_rounds=2)
@@ -341,7 +373,7 @@ class CostBound:
                 return best
             missing, usd = self._priced(fleet, everyone, solved.row_dual)
             best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
-            if time.perf_counter() > self.clock_limit_s:
+            if time.perf_counter() > self._stop_s:
                 break
             if missing.size:
                 self.active[missing] = True
@@ -363,7 +395,7 @@ class CostBound:
         return best
 
     def _time_left(self) -> float:
-        return max(0.5, self.clock_limit_s - time.perf_counter())
+        return max(LEAST_S, self._stop_s - time.perf_counter())
 
     def _model(
         self,

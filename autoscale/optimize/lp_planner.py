@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 WORK = "cheapest share of a machine per task"
 """How the simplest bound is found."""
 
+ROOT_PART = 0.4
+"""Part of the time limit after which the search goes on with the relaxation as far as it is."""
+
 STARTS = 4
 """Quick plans that are improved."""
 
@@ -89,11 +92,11 @@ def plan_lp(
     cancelled = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            effort_s = 0.15 * time_limit_s
-            sharing = pool.submit(_share_slack, starts, seed, effort_s, limit, cancelled)
+            early = pool.submit(_early, starts, state, seed, time_limit_s, limit, cancelled)
             search = _search(problem, starts, limit)
-            root = guarded(search.root) if search else None
-            starts = distinct([*starts, *sharing.result()])
+            pause_s = limit - (1 - ROOT_PART) * time_limit_s
+            root = guarded(lambda: search.root(pause_at_s=pause_s)) if search else None
+            starts = distinct([*starts, *early.result()])
             if root is not None:
                 state.raise_bound(root.usd)
                 method = root.method
@@ -102,7 +105,7 @@ def plan_lp(
                 starts = distinct([*starts, *guided])
             plans = [start.plan for start in starts[:STARTS]]
             state.offer(plans[0])
-            effort_s = 0.6 * time_limit_s
+            effort_s = 0.5 * time_limit_s
             job = pool.submit(_improve_all, plans, state, seed, effort_s, limit, cancelled)
             if search is not None and root is not None:
                 bound = guarded(
@@ -116,6 +119,36 @@ def plan_lp(
         finally:
             cancelled.set()
     return state.plan, state.bound_usd, method
+
+
+def _early(
+    starts: list[Start],
+    state: Incumbent,
+    seed: int,
+    time_limit_s: float,
+    limit: float,
+    cancelled: Event,
+) -> list[Start]:
+    """Do what needs no relaxation while that is solved: share slack better, improve the best.
+
+    Only plans with a way to share slack are returned; what improvement finds goes to the state.
+    """
+    shared = _share_slack(starts, seed, 0.15 * time_limit_s, limit, cancelled)
+    best = distinct([*starts, *shared])[0].plan
+
+    def stop(plan: Plan) -> bool:
+        return state.offer(plan) or cancelled.is_set()
+
+    if not stop(best):
+        improve(
+            best,
+            seed=seed + 53,
+            effort_s=0.1 * time_limit_s,
+            stop=stop,
+            cancelled=cancelled.is_set,
+            clock_limit_s=limit,
+        )
+    return shared
 
 
 def _share_slack(
