@@ -227,6 +227,8 @@ def chance_parts(facts: Facts) -> list[RenderableType]:
         ("per run", f"{facts['machines']:,.4g} machines, {facts['task_starts']:,.6g} starts")
     )
     pairs += [("given up", f"{n:,} runs: {why}") for why, n in facts["given_up"]["reasons"].items()]
+    if facts["makespan_seconds"]["mean"] is None:  # no run was completed: nothing to compare
+        return [table, _pairs(pairs)]
     return [table, _pairs(pairs), *_losses(facts["lost_task_seconds"])]
 
 
