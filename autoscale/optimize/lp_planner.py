@@ -49,6 +49,16 @@ WORK = "cheapest share of a machine per task"
 ROOT_PART = 0.4
 """Part of the time limit after which the search goes on with the relaxation as far as it is."""
 
+SIMPLE = ("list", "fastest", "cheapest")
+"""Simple schedulers that no plan is worse than."""
+
+CLASSIC = ("heft",)
+"""Schedulers of the literature that join them: HEFT on a fleet of fixed size is hard to find by
+sharing slack where many short tasks need many machines at once."""
+
+MOST_CLASSIC = 2000
+"""Above so many tasks these take too long."""
+
 STARTS = 4
 """Quick plans that are improved."""
 
@@ -199,7 +209,8 @@ def _all_starts(
     """Return quick plans of every simple scheduler, cheapest first; ``found`` gets each at once."""
     effort_s = 0.15 * time_limit_s
     starts = quick_starts(problem, effort_s=effort_s, clock_limit_s=limit, found=found)
-    for name in ("list", "fastest", "cheapest"):
+    many = len(problem.workflow) > MOST_CLASSIC
+    for name in SIMPLE if many else (*SIMPLE, *CLASSIC):
         try:
             plan = get_scheduler(name)(problem, rng=np.random.default_rng(0))
         except InputError as error:  # no single machine fits everything: the others will do
