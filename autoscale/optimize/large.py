@@ -26,6 +26,7 @@ from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.portfolio import Offer, guided_target_s, offers, preferred_types
 from autoscale.plan.decode import tighten
+from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import Setting, lateness_s, list_plan, targets_s
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ GUIDED_PARTS = (0.999, 0.9)
 
 SPREAD = 0.6
 """Standard deviation of the logarithm by which slack weights of a stage are changed."""
+
+CLASSIC = ("gain-deadline", "prolis")
+"""Schedulers of the literature that join the search; they, too, take seconds for many tasks."""
+
+MOST_CLASSIC = 20_000
+"""Above so many tasks there is no time for them."""
 
 IDLE_TRIES = 40
 """Changes of the slack weights without a better plan after which the search ends."""
@@ -181,15 +188,28 @@ class _ListSearch:
 
     def run(self, state: Incumbent) -> None:
         """Offer ever better plans until the effort, the time or the gap says to end."""
+        self._try_classics(state)
         for choice in self._choices():
             in_time = time.perf_counter() + 1.2 * self.slowest_s < self.limit
             if self.left <= 0 or not in_time or self.cancelled.is_set() or state.reached():
                 return
-            plan = self._planned(choice)
-            if plan is None or lateness_s(plan) > 0 or not plan.cost_usd < self.best_cost:
+            planned = self._planned(choice)
+            if planned is None or lateness_s(planned) > 0:
                 continue
-            self.best, self.best_cost = choice, plan.cost_usd
-            state.offer(plan)
+            if planned.cost_usd < self.best_cost:
+                self.best, self.best_cost = choice, planned.cost_usd
+                state.offer(planned)
+
+    def _try_classics(self, state: Incumbent) -> None:
+        """Offer what schedulers of the literature make, where the workflow is not too large."""
+        if self.problem.deadline_s is None or self.stage.size > MOST_CLASSIC:
+            return
+        for name in CLASSIC:
+            if self.cancelled.is_set() or time.perf_counter() > self.limit or state.reached():
+                return
+            plan = get_scheduler(name)(self.problem, rng=self.rng)
+            if lateness_s(plan) == 0.0:
+                state.offer(plan)
 
     def _planned(self, choice: _Choice) -> Plan | None:
         """Return the list schedule of a choice, or None where it makes no sense."""

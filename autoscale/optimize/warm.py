@@ -28,7 +28,9 @@ def warm_kernels(*, large: bool = False) -> None:
     large
         Whether the kernels for many thousand tasks are wanted, too.
     """
+    from autoscale.optimize.large import CLASSIC
     from autoscale.optimize.lp_planner import plan_lp
+    from autoscale.schedulers import get_scheduler
     from autoscale.schedulers.list_scheduler import (
         Setting,
         placed_by_time,
@@ -41,6 +43,8 @@ def warm_kernels(*, large: bool = False) -> None:
     if large:
         target = targets_s(problem, np.ones(len(problem.workflow)))
         placed_by_time(problem, topological_order(problem, target), target, Setting())
+        for name in CLASSIC:
+            get_scheduler(name)(problem, rng=np.random.default_rng(0))
 
 
 def _example() -> Problem:
