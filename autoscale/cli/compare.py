@@ -181,7 +181,7 @@ def _bound_line(comparison: Comparison) -> str:
 
 def _write(comparison: Comparison, outputs: _Outputs) -> list[str]:
     """Write what is asked for; return what failed, so that the rest is not lost."""
-    from autoscale.errors import InputError
+    from autoscale.cli.output import run_steps
 
     steps: list[Callable[[], None]] = []
     if outputs.csv is not None:
@@ -190,13 +190,7 @@ def _write(comparison: Comparison, outputs: _Outputs) -> list[str]:
     if outputs.plot is not None:
         picture = outputs.plot
         steps.append(lambda: _draw(comparison, picture))
-    failures = []
-    for step in steps:
-        try:
-            step()
-        except InputError as error:
-            failures.append(str(error))
-    return failures
+    return run_steps(steps)
 
 
 def _write_table(comparison: Comparison, path: str) -> None:

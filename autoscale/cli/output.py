@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from autoscale.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from matplotlib.axes import Axes
     from rich.console import RenderableType
@@ -148,6 +148,17 @@ def check_writable(option: str, path: str | None, *, kinds: tuple[str, ...] = ()
         probe.unlink()
     except OSError as error:
         raise InputError(f"{option}: {path} cannot be written: {error.strerror}") from None
+
+
+def run_steps(steps: Iterable[Callable[[], None]]) -> list[str]:
+    """Write file after file; return what failed all the same, so that the rest is not lost."""
+    failures = []
+    for step in steps:
+        try:
+            step()
+        except InputError as error:
+            failures.append(str(error))
+    return failures
 
 
 def save_picture(axes: Axes, path: str) -> None:

@@ -135,7 +135,7 @@ def _report(front: ParetoFront, as_json: bool) -> None:
 
 def _write(front: ParetoFront, outputs: _Outputs) -> list[str]:
     """Write what is asked for; return what failed, so that the rest is not lost."""
-    from autoscale.errors import InputError
+    from autoscale.cli.output import run_steps
 
     steps: list[Callable[[], None]] = []
     if outputs.table is not None:
@@ -147,13 +147,7 @@ def _write(front: ParetoFront, outputs: _Outputs) -> list[str]:
     if outputs.plot is not None:
         picture = outputs.plot
         steps.append(lambda: _draw(front, picture))
-    failures = []
-    for step in steps:
-        try:
-            step()
-        except InputError as error:
-            failures.append(str(error))
-    return failures
+    return run_steps(steps)
 
 
 def _write_table(front: ParetoFront, path: str) -> None:

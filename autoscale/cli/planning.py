@@ -17,6 +17,7 @@ from autoscale.cli.output import (
     emit_json,
     note,
     progress,
+    run_steps,
     save_picture,
 )
 from autoscale.errors import AutoscaleError, InputError
@@ -172,10 +173,4 @@ def _write(plan: Plan, request: PlanRequest) -> list[str]:
     if request.output is not None:
         output = request.output
         steps.insert(0, lambda: write_plan(plan, output))
-    failures = []
-    for step in steps:
-        try:
-            step()
-        except InputError as error:
-            failures.append(str(error))
-    return failures
+    return run_steps(steps)

@@ -75,13 +75,13 @@ def run_simulate(request: SimulateRequest, luck: Luck, reading: Reading) -> int:
 def _reproduce(request: SimulateRequest, plan: Plan) -> int:
     from autoscale.cli import facts
     from autoscale.cli.entry import DONE, INFEASIBLE, PARTLY_DONE
-    from autoscale.cli.output import emit, emit_json, progress
+    from autoscale.cli.output import emit, emit_json, progress, run_steps
     from simulator.running import simulate
 
     with progress("simulating"):
         result = simulate(plan, events=_wants_events(request))
     report = facts.simulation_facts(plan, result)
-    failures = _write(_run_steps(request, result))
+    failures = run_steps(_played_steps(request, result))
     if request.json:
         emit_json(report)
     else:
@@ -95,7 +95,7 @@ def _reproduce(request: SimulateRequest, plan: Plan) -> int:
 
 def _against_chance(request: SimulateRequest, plan: Plan, chance: Chance) -> int:
     from autoscale.cli.entry import DONE, INFEASIBLE, INTERRUPTED, PARTLY_DONE
-    from autoscale.cli.output import note, progress
+    from autoscale.cli.output import note, progress, run_steps
     from autoscale.errors import InputError
     from autoscale.units import parse_duration, parse_share
     from simulator.replay import replicate
@@ -128,8 +128,8 @@ def _against_chance(request: SimulateRequest, plan: Plan, chance: Chance) -> int
         result = simulate(
             plan, chance, seed=request.seed, run=request.run, early=early, events=True
         )
-        steps += _run_steps(request, result, runs)
-    failures = _write(steps)
+        steps += _played_steps(request, result, runs)
+    failures = run_steps(steps)
     facts = chance_facts(runs, chance, request.seed, deadline_s, level)
     _report(facts, as_json=request.json)
     for failure in failures:
@@ -162,7 +162,7 @@ def _spread_steps(
     return [draw]
 
 
-def _run_steps(
+def _played_steps(
     request: SimulateRequest, result: SimulationResult, runs: Replications | None = None
 ) -> list[Callable[[], None]]:
     """Return what is to be written of one run."""
@@ -198,19 +198,6 @@ def _run_steps(
 
         steps.append(write_records)
     return steps
-
-
-def _write(steps: list[Callable[[], None]]) -> list[str]:
-    """Write what is asked for; return what failed all the same, so that the rest is not lost."""
-    from autoscale.errors import InputError
-
-    failures = []
-    for step in steps:
-        try:
-            step()
-        except InputError as error:
-            failures.append(str(error))
-    return failures
 
 
 def _spread_facts(found: Spread) -> dict[str, Any]:

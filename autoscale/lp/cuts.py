@@ -119,7 +119,8 @@ def add_size_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int)
     lengths = np.diff(fleet.edges)
     held = fleet.groups.task_s[fleet.group, fleet.kind] * x[fleet.x]
     found = []
-    for resource, size in enumerate(_sizes(fleet, problem)):
+    sizes = _sizes(fleet, problem)
+    for resource, size in enumerate(sizes):
         for p in ROUNDINGS:
             weight = dual_feasible(size, p)[fleet.group, fleet.kind]
             over = np.zeros(fleet.n.shape)
@@ -131,7 +132,6 @@ def add_size_cuts(fleet: FleetModel, problem: Problem, x: FloatArray, most: int)
                 for k, b in zip(kind, bucket, strict=True)
             ]
     found.sort()
-    sizes = _sizes(fleet, problem)
     for _, k, b, resource, p in found[:most]:
         weight = dual_feasible(sizes[resource][:, k], p)
         here = (fleet.kind == k) & (fleet.bucket == b) & (weight[fleet.group] > 0)

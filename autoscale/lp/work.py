@@ -15,6 +15,9 @@ import numpy as np
 if TYPE_CHECKING:
     from autoscale.model.problem import Problem
 
+METHOD = "cheapest share of a machine per task"
+"""How this bound is found, for certificates."""
+
 SAFETY = 1 - 4e-6
 """Bounds are scaled by this: a plan may be 1e-6 (relative, and in time) off and still pass."""
 

@@ -16,15 +16,21 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoscale.errors import require_interrupt
 from autoscale.lp.bound import BoundSettings, CostBound
-from autoscale.lp.work import work_bound_usd
+from autoscale.lp.work import METHOD, work_bound_usd
 from autoscale.optimize.incumbent import Incumbent, guarded
-from autoscale.optimize.portfolio import Offer, guided_target_s, offers, preferred_types
+from autoscale.optimize.portfolio import (
+    Offer,
+    guided_target_s,
+    offers,
+    preferred_types,
+    stages,
+)
 from autoscale.plan.decode import tighten
 from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import Setting, lateness_s, list_plan, targets_s
@@ -108,7 +114,7 @@ def plan_large(
         search.first(), work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
     )
     state.tell(state.plan.cost_usd, state.bound_usd)
-    method = "cheapest share of a machine per task"
+    method = METHOD
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             job = pool.submit(search.run, state)
@@ -154,7 +160,7 @@ class _ListSearch:
         self.rng = np.random.default_rng(seed)
         self.offers = offers(problem)[1:] or [Offer.whole(problem)]
         self.kinds = preferred_types(problem)[:KINDS]
-        self.stage = _stages(problem)
+        self.stage = stages(problem)
         self.best = _Choice(offer=0, prefer=self.kinds[0], weight=self._by_work(0.5))
         self.best_cost = np.inf
         self.slowest_s = 0.0
@@ -286,10 +292,3 @@ class _ListSearch:
         share = (work / max(float(work.max()), 1e-9))[stage] ** power
         out: FloatArray = np.maximum(share, 1e-6) * mean / np.maximum(typical, 1e-3 * mean)
         return out
-
-
-def _stages(problem: Problem) -> Any:
-    """Return the stage of each task: tasks of one category on one level."""
-    w = problem.workflow
-    key = w.level.astype(np.int64) * len(w.categories) + w.category
-    return np.unique(key, return_inverse=True)[1]

@@ -17,7 +17,7 @@ import numpy as np
 
 from autoscale.errors import InputError, require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
-from autoscale.lp.work import work_bound_usd
+from autoscale.lp.work import METHOD, work_bound_usd
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.large import plan_large
@@ -42,9 +42,6 @@ if TYPE_CHECKING:
     from autoscale.plan.plan import Plan
 
 logger = logging.getLogger(__name__)
-
-WORK = "cheapest share of a machine per task"
-"""How the simplest bound is found."""
 
 ROOT_PART = 0.4
 """Part of the time limit after which the search goes on with the relaxation as far as it is."""
@@ -91,14 +88,14 @@ def plan_lp(
         return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
     starts, interrupted = _starts(problem, time_limit_s, limit)
     if interrupted:
-        return starts[0].plan, work_bound_usd(problem), WORK
+        return starts[0].plan, work_bound_usd(problem), METHOD
     if not starts:
         refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
     state = Incumbent(
         starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
     )
     state.tell(state.plan.cost_usd, state.bound_usd)
-    method = WORK
+    method = METHOD
     cancelled = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:

@@ -18,7 +18,7 @@ import numpy as np
 
 from autoscale.errors import InputError, SolverError, require_interrupt
 from autoscale.lp.bound import CostBound, settings_for
-from autoscale.lp.work import work_bound_usd
+from autoscale.lp.work import METHOD, work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.optimize.improve import improve
 from autoscale.optimize.portfolio import Offer, guided_starts
@@ -63,7 +63,7 @@ class _Point:
 
     problem: Problem
     bound_usd: float
-    method: str = "cheapest share of a machine per task"
+    method: str = METHOD
     plan: Plan | None = None
     root: Bound | None = None
 

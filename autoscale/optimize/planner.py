@@ -11,7 +11,7 @@ import numpy as np
 
 from autoscale.errors import InfeasibleError, InputError, LimitError
 from autoscale.lp.types import reduced
-from autoscale.lp.work import SAFETY, work_bound_usd
+from autoscale.lp.work import METHOD, SAFETY, work_bound_usd
 from autoscale.model.arrays import frozen
 from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
@@ -181,7 +181,7 @@ def _cheapest(problem: Problem, ask: _Ask) -> tuple[Plan, Certificate]:
     """Return a plan for the deadline, if there is one, and its certificate."""
     if ask.planner not in CERTIFYING:
         plan = _named(problem, ask)
-        bound, method = work_bound_usd(problem), "cheapest share of a machine per task"
+        bound, method = work_bound_usd(problem), METHOD
     else:
         ends = time.perf_counter() + ask.time_limit_s
         search = plan_exact if ask.planner == "exact" else plan_lp

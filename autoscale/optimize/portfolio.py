@@ -219,7 +219,7 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
 
     problem, w = start.offer.problem, start.plan.problem.workflow
     rng = np.random.default_rng(seed)
-    stage = _stages(problem)
+    stage = stages(problem)
     base = _as_weight(problem, start.weight)
     types = new_type_order(problem, start.setting)
     quotas = quota_arrays(problem, len(w))
@@ -271,7 +271,7 @@ def _as_weight(problem: Problem, weight: FloatArray | None) -> FloatArray:
     return np.ones(len(problem.workflow)) if weight is None else weight
 
 
-def _stages(problem: Problem) -> Any:
+def stages(problem: Problem) -> Any:
     """Return the stage of each task: tasks of one category on one level."""
     w = problem.workflow
     key = w.level.astype(np.int64) * len(w.categories) + w.category

@@ -193,13 +193,13 @@ def test_no_plan_beats_its_cost_on_reduced_types(seed: int, tolerance: float) ->
 def test_reduced_types_never_bound_higher(seed: int) -> None:
     problem = random_problem(seed, n_tasks=8)
     everyone = np.arange(len(problem.catalog))
-    quick = BoundSettings(buckets=12, cut_rounds=1)
-    reduced = CostBound(problem, settings=quick, used_types=everyone)
-    full = CostBound(problem, settings=quick, used_types=everyone)
+    # Coarse models may group the tasks differently by chance: fine ones compare the types alone.
+    fine = BoundSettings(buckets=40)
+    reduced = CostBound(problem, settings=fine, used_types=everyone)
+    full = CostBound(problem, settings=fine, used_types=everyone)
     full.types = BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s).forgiving()
     full.active = np.ones(everyone.size, dtype=bool)
-    # A few more groups may arise, and cuts end where they like: allow what these are worth.
-    assert reduced.root().usd <= full.root().usd * 1.01
+    assert reduced.root().usd <= full.root().usd * 1.0001
 
 
 @settings(max_examples=60, deadline=None)
