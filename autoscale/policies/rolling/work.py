@@ -1,0 +1,260 @@
+"""The open work: jobs with what is left of them, by when, and how long it takes."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autoscale.policies.protocol import ENDED, RUNNING
+from autoscale.policies.rolling.offers import LADDER, choose_types, share_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from autoscale.model.arrays import FloatArray, IntArray
+    from autoscale.policies.protocol import JobView
+    from autoscale.policies.rolling.learning import RuntimeRatios
+
+NO_DEADLINE = 4.0
+"""A job without a deadline is given so many times the shortest time it can take."""
+
+LOST = 1.5
+"""A job that cannot be in time any more is given so many times what it still needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """How much a policy hedges.
+
+    Parameters
+    ----------
+    sigmas
+        Standard deviations of what is left of a job that are kept free before its deadline.
+    boot_share
+        Leases are reckoned to boot as long as this share of boots takes at most.
+    """
+
+    sigmas: float = 2.0
+    boot_share: float = 0.95
+
+
+class JobWork:
+    """One open job: durations on the considered types, windows, and what is left.
+
+    Parameters
+    ----------
+    view
+        The job.
+    columns
+        The considered types, as indices into the catalogue.
+    """
+
+    def __init__(self, view: JobView, columns: tuple[int, ...]) -> None:
+        self.view = view
+        self.problem = view.job.problem
+        w = self.problem.workflow
+        self.n = len(w)
+        self.need = np.stack(
+            [w.vcpus, w.memory_bytes, w.gpus], axis=1
+        ).astype(np.float64)
+        self.pending = np.diff(w.parent_ptr).astype(np.int64)
+        self.end_estimate_s = np.full(self.n, np.nan)
+        deadline_s = self.problem.deadline_s
+        self.deadline_s = np.inf if deadline_s is None else view.job.arrival_s + deadline_s
+        self.rung = 0
+        self._fresh = True
+        self.set_columns(columns)
+
+    def set_columns(self, columns: tuple[int, ...]) -> None:
+        """Consider other types."""
+        index = np.array(columns)
+        everyone = np.arange(self.n)
+        stated = self.problem.duration_s[self.problem.task_class][:, index]
+        shares = share_of(self.problem, everyone)[:, index]
+        self.stated = stated
+        self._price_share = shares * self.problem.catalog.price_per_s[index]
+
+    def learn(self, ratios: RuntimeRatios) -> None:
+        """Correct the durations by what has been learnt and start on the lowest rung."""
+        w = self.problem.workflow
+        factor = np.array([ratios.mean(c) for c in w.categories])[w.category]
+        doubt = np.array([ratios.doubt(c) for c in w.categories])[w.category]
+        self.doubt = float(doubt.max(initial=0.0))
+        self.noise = ratios.sd
+        self.expected = self.stated * factor[:, None]
+        self.cost = np.where(np.isfinite(self.expected), self.expected * self._price_share, np.inf)
+        self.cheapest = self.cost.min(axis=1)
+
+    def reference_s(self, rung: int) -> FloatArray:
+        """Return how long each task takes on the fastest type within a rung's cost."""
+        dear = self.cost > LADDER[rung] * self.cheapest[:, None] * (1 + 1e-9)
+        out: FloatArray = np.where(dear, np.inf, self.expected).min(axis=1)
+        return out
+
+    def set_windows(self, now_s: float, boot_s: float, caution: Caution) -> None:
+        """Choose the cheapest rung that is in time, and set each task's latest finish."""
+        while True:
+            length = self.reference_s(self.rung)
+            left_s, margin_s = self._left(length, now_s, caution)
+            # What is kept free may be used up on the way before dearer types are taken.
+            keep_s = margin_s if self._fresh else 0.3 * margin_s
+            spare_s = self.deadline_s - now_s - left_s - boot_s
+            if spare_s >= keep_s or self.rung == len(LADDER) - 1:
+                break
+            self.rung += 1
+        self._fresh = False
+        if self.deadline_s == np.inf:
+            self.deadline_s = now_s + NO_DEADLINE * (left_s + boot_s)
+        elif self.deadline_s < now_s + left_s:
+            self.deadline_s = now_s + LOST * (left_s + boot_s)
+        self.due_s = self.deadline_s - margin_s
+        self.due = self.due_s - self._tail
+        self.key = self.due - length
+
+    def expect_ends(self, running: Mapping[int, int], now_s: float) -> None:
+        """Set when running tasks are expected to end; who is late may stay so for a while."""
+        for local in np.flatnonzero(self.view.status == RUNNING).tolist():
+            column = running[self.view.first + local]
+            took_s = float(self.expected[local, column])
+            end_s = float(self.view.start_s[local]) + took_s
+            self.end_estimate_s[local] = max(end_s, now_s + max(0.1, self.noise) * took_s)
+
+    def _left(self, length: FloatArray, now_s: float, caution: Caution) -> tuple[float, float]:
+        """Return the longest chain of unended tasks, and what is kept free for its doubts."""
+        from autoscale.policies.rolling import kernels
+
+        w = self.problem.workflow
+        self._tail, squares = kernels.chains(w.child_ptr, w.children, length)
+        status = self.view.status
+        length = np.where(status == RUNNING, self.end_estimate_s - now_s, length)
+        ahead = np.where(status == ENDED, 0.0, self._tail + length)
+        worst = int(np.argmax(ahead))
+        left_s = float(ahead[worst])
+        margin_s = caution.sigmas * (
+            self.noise**2 * float(squares[worst]) + (self.doubt * left_s) ** 2
+        ) ** 0.5
+        return left_s, margin_s
+
+
+class Backlog:
+    """All open jobs, their tasks one after another, and the ready ones in the order of keys."""
+
+    def __init__(self) -> None:
+        self.jobs: dict[int, JobWork] = {}
+        self.columns: tuple[int, ...] = ()
+        self.running: dict[int, int] = {}
+        self.ready: list[tuple[float, int]] = []
+        self._job_of: list[int] = []
+        self._stack: dict[str, Any] | None = None
+
+    def job_of(self, task: int) -> JobWork:
+        """Return the job of an open task."""
+        return self.jobs[self._job_of[task]]
+
+    def job_number(self, task: int) -> int:
+        """Return the number of a task's job, also of one that has ended."""
+        return self._job_of[task]
+
+    def arrive(self, view: JobView) -> JobWork:
+        """Take in a job."""
+        more = set(choose_types(view.job.problem)) - set(self.columns)
+        if more:
+            self.columns += tuple(sorted(more))
+            for job in self.jobs.values():
+                job.set_columns(self.columns)
+        job = self.jobs[view.number] = JobWork(view, self.columns)
+        missing = view.first - len(self._job_of)
+        self._job_of += [-1] * missing + [view.number] * job.n
+        self._stack = None
+        return job
+
+    def add_column(self, kind: int) -> None:
+        """Consider a type that is on lease."""
+        if kind not in self.columns:
+            self.columns += (kind,)
+            for job in self.jobs.values():
+                job.set_columns(self.columns)
+
+    def ended(self, task: int) -> None:
+        """Take note that a task has ended: its children may be ready."""
+        job = self.jobs[self._job_of[task]]
+        w = job.problem.workflow
+        for child in w.children_of(task - job.view.first).tolist():
+            job.pending[child] -= 1
+            if not job.pending[child] and job.view.status[child] < RUNNING:
+                self.push(job.view.first + child)
+
+    def push(self, task: int) -> None:
+        """Put a task among those that may start."""
+        job = self.jobs[self._job_of[task]]
+        bisect.insort(self.ready, (float(job.key[task - job.view.first]), task))
+
+    def drop_ended(self) -> None:
+        """Forget jobs of which every task has ended."""
+        over = [n for n, job in self.jobs.items() if (job.view.status == ENDED).all()]
+        for number in over:
+            del self.jobs[number]
+        if over:
+            self._stack = None
+
+    def rebuild_ready(self) -> None:
+        """Set the order of ready tasks anew, after keys have changed."""
+        ready: list[tuple[float, int]] = []
+        for job in self.jobs.values():
+            local = np.flatnonzero((job.pending == 0) & (job.view.status < RUNNING))
+            tasks = (local + job.view.first).tolist()
+            ready += zip(job.key[local].tolist(), tasks, strict=True)
+        self.ready = sorted(ready)
+
+    def correct(self, ratios: RuntimeRatios, now_s: float, caution: Caution) -> None:
+        """Bring durations, windows and the order of ready tasks to what is known now."""
+        for job in self.jobs.values():
+            job.learn(ratios)
+            job.expect_ends(self.running, now_s)
+            job.set_windows(now_s, 0.0, caution)
+        self._stack = None
+        self.rebuild_ready()
+
+    def stacked(self) -> dict[str, Any]:
+        """Return the columns of all open jobs' tasks, one job after another."""
+        jobs = list(self.jobs.values())
+        if self._stack is None:
+            self._stack = _static(jobs)
+        out = dict(self._stack)
+        for name in ("key", "due"):
+            out[name] = _joined([getattr(job, name) for job in jobs])
+        status = _joined([job.view.status for job in jobs])
+        out["state"] = np.where(status == ENDED, 2, np.where(status == RUNNING, 1, 0))
+        out["pending"] = _joined([job.pending for job in jobs]).astype(np.int64)
+        out["end"] = _joined([job.end_estimate_s for job in jobs])
+        out["job_due"] = np.array([job.due_s for job in jobs])
+        return out
+
+
+def _joined(parts: list[Any]) -> Any:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _static(jobs: list[JobWork]) -> dict[str, Any]:
+    """Return the columns that stay as they are while a job is open."""
+    sizes = [job.n for job in jobs]
+    first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    flows = [job.problem.workflow for job in jobs]
+    counts = [np.diff(w.child_ptr) for w in flows]
+    ptr = np.concatenate([[0], np.cumsum(_joined(counts))]).astype(np.int64)
+    children = [w.children + at for w, at in zip(flows, first[:-1], strict=True)]
+    tasks: list[IntArray] = [np.arange(job.n) + job.view.first for job in jobs]
+    return {
+        "dur": np.concatenate([job.expected for job in jobs]),
+        "cost": np.concatenate([job.cost for job in jobs]),
+        "cheapest": _joined([job.cheapest for job in jobs]),
+        "need": np.concatenate([job.need for job in jobs]),
+        "child_ptr": ptr,
+        "children": _joined(children).astype(np.int64),
+        "job": np.repeat(np.arange(len(jobs)), sizes),
+        "task": _joined(tasks).astype(np.int64),
+        "first": first,
+    }
