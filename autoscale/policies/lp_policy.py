@@ -11,7 +11,7 @@ from autoscale.policies.rolling.dispatch import Dispatch
 from autoscale.policies.rolling.fleet import Fleet
 from autoscale.policies.rolling.learning import BootTimes, RuntimeRatios
 from autoscale.policies.rolling.outlook import Extra, Outlook
-from autoscale.policies.rolling.sizing import LATE_TOL_S, size_launch
+from autoscale.policies.rolling.sizing import size_launch
 from autoscale.policies.rolling.work import Backlog, Caution
 from autoscale.units import TIME_TOL_S
 
@@ -27,9 +27,6 @@ ABOUT = About(
 
 STEP_S = 60.0
 """The plan is made anew at least so often while work is open, seconds."""
-
-DEAR = 1.05
-"""By the second, work that is not urgent takes no lease that is dearer for it than this."""
 
 
 def make(terms: Terms) -> Policy:
@@ -78,7 +75,6 @@ class RollingPolicy:
             self._backlog,
             self._fleet,
             caution=self._ratios.sd,
-            dear=math.inf if self._fleet.coarse else DEAR,
             urgent_s=self._boots.quantile(self.caution.boot_share),
         )
         assignments = dispatch.run(lambda number: self._renews(state, number))
@@ -107,7 +103,8 @@ class RollingPolicy:
         for view in new:
             job = self._backlog.arrive(view)
             job.learn(self._ratios)
-            job.set_windows(state.now_s, self._boots.quantile(0.5), self.caution)
+            job.choose_rung(state.now_s, self._boots.quantile(0.5), self.caution)
+            job.set_windows(state.now_s, self.caution)
             self._seen = view.number + 1
             for local in (job.pending == 0).nonzero()[0].tolist():
                 self._backlog.push(view.first + local)
@@ -170,7 +167,6 @@ class RollingPolicy:
                 self._boots,
                 state.catalog,
                 self.caution,
-                math.inf if self._fleet.coarse else DEAR,
             )
         return self._outlook
 
@@ -183,15 +179,16 @@ class RollingPolicy:
             return False
         outlook = self._look(state)
         kept = outlook.play(self._pending)
-        ended = outlook.play(self._pending, {**self._endings(), number: held.paid_until_s})
-        if ended.late_s <= kept.late_s + LATE_TOL_S:
+        ended = outlook.play(self._pending, {number: held.paid_until_s})
+        if ended.regret_usd <= kept.regret_usd + self._quantum_usd(state, number):
             held.leaving = True
             return False
         held.paid_until_s += self._fleet.billing.quantum_s
         return True
 
-    def _endings(self) -> dict[int, float]:
-        return {n: h.paid_until_s for n, h in self._fleet.held.items() if h.leaving}
+    def _quantum_usd(self, state: ClusterState, number: int) -> float:
+        price = state.catalog.price_per_s[self._fleet.views[number].type]
+        return float(price) * self._fleet.billing.quantum_s
 
     def _give_back(self, state: ClusterState, used: set[int]) -> tuple[list[int], list[float]]:
         """Return the leases to release now, and when to look again."""
@@ -224,8 +221,9 @@ class RollingPolicy:
             return outlook.first_use_s(kept)[view.number] <= state.now_s + outlook.boot_s
         column = self._backlog.columns.index(view.type)
         other = [*self._pending, Extra(column, 1, state.now_s)]
-        ended = outlook.play(other, {**self._endings(), view.number: state.now_s})
-        return ended.late_s > kept.late_s + LATE_TOL_S
+        ended = outlook.play(other, {view.number: state.now_s})
+        usd = self._quantum_usd(state, view.number)
+        return ended.regret_usd > kept.regret_usd + usd
 
     def _hold(self, state: ClusterState, view: LeaseView) -> float:
         """Keep a lease; return when to look again."""

@@ -33,9 +33,8 @@ class Dispatch:
     caution
         A task is started on a lease that is to be given back only if it would be through in time
         even if it takes longer by this share.
-    dear, urgent_s
-        A task takes no lease that costs it more than ``dear`` times the least, unless it must
-        start within ``urgent_s``.
+    urgent_s
+        By the second, a task takes no lease that is too dear for it unless it must start so soon.
     """
 
     def __init__(
@@ -45,11 +44,10 @@ class Dispatch:
         fleet: Fleet,
         *,
         caution: float,
-        dear: float,
         urgent_s: float,
     ) -> None:
         self._now_s, self._backlog, self._fleet = now_s, backlog, fleet
-        self._caution, self._dear, self._urgent_s = caution, dear, urgent_s
+        self._caution, self._urgent_s = caution, urgent_s
         self._column_of = {kind: c for c, kind in enumerate(backlog.columns)}
         self._columns = sorted({self._column_of[v.type] for v in fleet.views.values()})
         self._room: dict[int, list[float]] = {}
@@ -103,8 +101,8 @@ class Dispatch:
         local = task - job.view.first
         expected, need = job.expected[local].tolist(), job.need[local].tolist()
         costs, due_s = job.cost[local].tolist(), float(job.due[local])
-        limit = self._dear * float(job.cheapest[local])
-        calm = self._now_s < key - self._urgent_s
+        limit = float(job.limit[local])
+        calm = not self._fleet.coarse and self._now_s < key - self._urgent_s
         fastest = min(expected[c] for c in self._columns)
         best: tuple[float, float, float, int] | None = None
         for number, room in self._room.items():

@@ -6,6 +6,7 @@ Imported lazily: numba is slow to import.
 from __future__ import annotations
 
 import heapq
+import math
 
 import numba
 import numpy as np
@@ -183,16 +184,31 @@ def play(
 
 
 @numba.njit(cache=True)
-def tardiness(finish, state_before, job, due, cap):
-    """Return the summed lateness of jobs, each counted up to ``cap``, and each job's finish."""
-    last = np.zeros(due.size)
+def job_finish(finish, state_before, job, n_jobs):
+    """Return when each job's last task ends; infinite for one that never does."""
+    last = np.zeros(n_jobs)
     for i in range(finish.size):
         if state_before[i] != 2 and finish[i] > last[job[i]]:
             last[job[i]] = finish[i]
+    return last
+
+
+@numba.njit(cache=True)
+def regret(last, deadline, doubt, worth):
+    """Return what the jobs' expected misses are worth, USD.
+
+    A job that is expected to end at ``last`` misses its deadline with the probability of a normal
+    error of standard deviation ``doubt``; what is later still costs a little more.
+    """
     total = 0.0
-    for j in range(due.size):
-        total += min(max(0.0, last[j] - due[j]), cap)
-    return total, last
+    for j in range(last.size):
+        late = last[j] - deadline[j]
+        if late == np.inf:
+            total += 10.0 * worth[j]
+            continue
+        miss = 0.5 * math.erfc(-late / doubt[j] / math.sqrt(2.0))
+        total += worth[j] * (miss + 0.2 * min(1.0, max(0.0, late) / 3600.0))
+    return total
 
 
 @numba.njit(cache=True)

@@ -19,34 +19,35 @@ if TYPE_CHECKING:
     from autoscale.policies.rolling.learning import BootTimes
     from autoscale.policies.rolling.work import Backlog, Caution
 
-CAP_S = 1e5
-"""A job counts as late by at most this, also if it never ends."""
-
-
 @dataclass(frozen=True, slots=True)
 class Played:
     """What a play shows.
 
     Parameters
     ----------
-    late_s
-        Summed lateness of the open jobs.
+    regret_usd
+        What expected misses of deadlines are worth, USD.
+    cost_usd
+        What all leases are charged up to their last task.
     finish_s, start_s
         Of each open job's tasks.
     place
         Position of the lease of each task; -1 for none.
-    cost_usd
-        What all leases are charged up to their last task.
     last_s
-        When each lease ends its last task; 0 for one that runs none.
+        When each job ends.
     """
 
-    late_s: float
+    regret_usd: float
+    cost_usd: float
     finish_s: FloatArray
     start_s: FloatArray
     place: IntArray
-    cost_usd: float
     last_s: FloatArray
+
+    @property
+    def total_usd(self) -> float:
+        """Charges and expected misses together."""
+        return self.regret_usd + self.cost_usd
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,6 @@ class Outlook:
         What is known.
     caution
         How much to hedge.
-    dear
-        A task that is not urgent takes no lease that costs it more than so many times the least.
     """
 
     def __init__(
@@ -81,9 +80,8 @@ class Outlook:
         boots: BootTimes,
         catalog: Catalog,
         caution: Caution,
-        dear: float,
     ) -> None:
-        self.now_s, self.fleet, self._backlog, self._dear = now_s, fleet, backlog, dear
+        self.now_s, self.fleet, self._backlog, self.caution = now_s, fleet, backlog, caution
         self.boot_s = boots.quantile(caution.boot_share)
         self._stack = backlog.stacked()
         self._index = np.array(backlog.columns, dtype=np.int64)
@@ -92,7 +90,9 @@ class Outlook:
         ).astype(np.float64)[self._index]
         self._price = catalog.price_per_s[self._index]
         self._leases(boots, caution)
-        self._limit = self._stack["cheapest"] * dear
+        limit = self._stack["limit"]
+        self._limit = np.full_like(limit, np.inf) if fleet.coarse else limit
+        self.worth_usd = float(self._stack["worth_usd"].mean()) if backlog.jobs else 0.0
 
     def _leases(self, boots: BootTimes, caution: Caution) -> None:
         views = [v for v in self.fleet.views.values() if v.leaves_s is None]
@@ -109,6 +109,7 @@ class Outlook:
                 for v in views
             ]
         )
+        self._paid = np.array([self.fleet.held[n].paid_until_s for n in self.numbers])
         self._until = np.array([self.fleet.until_s(n) for n in self.numbers])
         free = [(v.free_vcpus, v.free_memory, v.free_gpus) for v in views]
         self._free = np.array(free, dtype=np.float64).reshape(-1, 3)
@@ -168,16 +169,32 @@ class Outlook:
             finish,
             start,
         )
-        late_s, _ = kernels.tardiness(
-            finish, stack["state"], stack["job"], stack["job_due"], CAP_S
+        last_s = kernels.job_finish(finish, stack["state"], stack["job"], stack["worth_usd"].size)
+        regret_usd = kernels.regret(
+            last_s, stack["deadline_s"], stack["doubt_s"], stack["worth_usd"]
         )
-        last_s = kernels.last_use(finish, stack["state"], place, column.size)
-        held_s = np.maximum(last_s, self.now_s) - requested
-        new = np.arange(column.size) >= len(self.numbers)
-        held_s = np.where(new & (last_s <= 0), 0.0, held_s)
-        billed_s = np.where(held_s > 0, self.fleet.billing.billed_array_s(held_s), 0.0)
-        cost_usd = math.fsum(self._price[column] * billed_s)
-        return Played(late_s, finish, start, place, cost_usd, last_s)
+        used_s = kernels.last_use(finish, stack["state"], place, column.size)
+        cost_usd = self._charge(column, requested, used_s)
+        return Played(regret_usd, cost_usd, finish, start, place, last_s)
+
+    def _charge(self, column: IntArray, requested: FloatArray, used_s: FloatArray) -> float:
+        """Return what leases are charged beyond what is paid, up to their last task, USD.
+
+        Of long quanta, a new lease pays one; what comes after what is paid counts in proportion,
+        because there which lease takes the work is still open.
+        """
+        billing = self.fleet.billing
+        n_held = len(self.numbers)
+        held_s = np.maximum(used_s, self.now_s) - requested
+        if self.fleet.coarse:
+            paid_s = np.full(column.size, max(billing.quantum_s, billing.minimum_s))
+            paid_s[:n_held] = self._paid - requested[:n_held]
+            billed_s = np.maximum(held_s, paid_s)
+        else:
+            billed_s = billing.billed_array_s(held_s)
+        unused = used_s <= 0
+        unused[:n_held] = False
+        return math.fsum(self._price[column] * np.where(unused, 0.0, billed_s))
 
     def _with(
         self, extra: Sequence[Extra], ending: Mapping[int, float]

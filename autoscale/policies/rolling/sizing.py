@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 from autoscale.policies.rolling.outlook import Extra
 
 if TYPE_CHECKING:
-    from autoscale.policies.rolling.outlook import Outlook
+    from collections.abc import Mapping
 
-LATE_TOL_S = 1.0
-"""Lateness that counts as none, seconds."""
+    from autoscale.policies.rolling.outlook import Outlook
 
 MOST_LEASES = 4096
 STEPS = 7
@@ -21,17 +20,18 @@ STEPS = 7
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Leases to launch at a time, and what the open work then costs."""
+    """Leases to launch at a time; charges and expected misses that follow, USD."""
 
     column: int
     count: int
     at_s: float
-    late_s: float
-    cost_usd: float
+    total_usd: float
 
 
-def size_launch(outlook: Outlook, step_s: float) -> Launch | None:
-    """Return the cheapest launch of one type that makes the open work as timely as can be.
+def size_launch(
+    outlook: Outlook, step_s: float, ending: Mapping[int, float] | None = None
+) -> Launch | None:
+    """Return the launch of one type that saves most in expected misses less charges.
 
     Parameters
     ----------
@@ -39,66 +39,59 @@ def size_launch(outlook: Outlook, step_s: float) -> Launch | None:
         Work and leases.
     step_s
         When the next decision comes: a launch that can wait until then waits.
+    ending
+        Leases that are given back at a time, by number.
 
     Returns
     -------
     Launch | None
         None where the held leases do as well.
     """
-    now_s = outlook.now_s
-    base = outlook.play()
-    if base.late_s <= LATE_TOL_S:
+    base = outlook.play(ending=ending)
+    if base.regret_usd <= outlook.caution.patience * outlook.worth_usd:
         return None
-    least = math.inf
-    ends = []
-    for column in outlook.options():
-        most = _most(outlook, column)
-        late_s = outlook.play([Extra(column, most, now_s)]).late_s
-        ends.append((column, most, late_s))
-        least = min(least, late_s)
-    if base.late_s <= least + LATE_TOL_S:
+    found = [_best_count(outlook, column, ending) for column in outlook.options()]
+    if not found:
         return None
-    found = [
-        _fewest(outlook, column, most, least)
-        for column, most, late_s in ends
-        if late_s <= least + LATE_TOL_S
-    ]
-    best = min(found, key=lambda launch: (launch.cost_usd, launch.count, launch.column))
-    return _latest(outlook, best, least, step_s)
+    best = min(found, key=lambda launch: (launch.total_usd, launch.count, launch.column))
+    if best.total_usd >= base.total_usd:
+        return None
+    return _latest(outlook, best, step_s, ending)
 
 
-def _most(outlook: Outlook, column: int) -> int:
-    return max(1, min(MOST_LEASES, math.ceil(outlook.most_leases(column))))
+def _best_count(outlook: Outlook, column: int, ending: Mapping[int, float] | None) -> Launch:
+    """Return the best number of leases of one type, launched now."""
+    most = max(1, min(MOST_LEASES, math.ceil(outlook.most_leases(column))))
+    known: dict[int, float] = {}
+
+    def total_usd(count: int) -> float:
+        if count not in known:
+            extra = Extra(column, count, outlook.now_s)
+            known[count] = outlook.play([extra], ending).total_usd
+        return known[count]
+
+    counts = [1]
+    while counts[-1] < most:
+        counts.append(min(most, 2 * counts[-1]))
+    best = min(counts, key=lambda count: (total_usd(count), count))
+    step = best // 2
+    while step >= 1:
+        near = [c for c in (best - step, best, best + step) if 1 <= c <= most]
+        best = min(near, key=lambda count: (total_usd(count), count))
+        step //= 2
+    return Launch(column, best, outlook.now_s, total_usd(best))
 
 
-def _fewest(outlook: Outlook, column: int, most: int, least_s: float) -> Launch:
-    """Return the fewest leases of a type, launched now, that are as timely as the most."""
-    low, high = 0, 1
-    while high < most and not _good(outlook, column, high, least_s):
-        low, high = high, 2 * high
-    high = min(high, most)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _good(outlook, column, middle, least_s):
-            high = middle
-        else:
-            low = middle
-    played = outlook.play([Extra(column, high, outlook.now_s)])
-    return Launch(column, high, outlook.now_s, played.late_s, played.cost_usd)
-
-
-def _good(outlook: Outlook, column: int, count: int, least_s: float) -> bool:
-    played = outlook.play([Extra(column, count, outlook.now_s)])
-    return played.late_s <= least_s + LATE_TOL_S
-
-
-def _latest(outlook: Outlook, launch: Launch, least_s: float, step_s: float) -> Launch:
-    """Return the launch at the latest time at which no more leases are needed."""
+def _latest(
+    outlook: Outlook, launch: Launch, step_s: float, ending: Mapping[int, float] | None
+) -> Launch:
+    """Return the launch at the latest time at which it does nearly as well."""
     now_s = outlook.now_s
+    limit_usd = launch.total_usd + outlook.caution.patience * outlook.worth_usd
 
     def waits(wait_s: float) -> bool:
         extra = Extra(launch.column, launch.count, now_s + wait_s)
-        return outlook.play([extra]).late_s <= least_s + LATE_TOL_S
+        return outlook.play([extra], ending).total_usd <= limit_usd
 
     if not waits(step_s):
         return launch
@@ -113,4 +106,4 @@ def _latest(outlook: Outlook, launch: Launch, least_s: float, step_s: float) -> 
             low_s = middle_s
         else:
             high_s = middle_s
-    return Launch(launch.column, launch.count, now_s + low_s, launch.late_s, launch.cost_usd)
+    return Launch(launch.column, launch.count, now_s + low_s, launch.total_usd)

@@ -35,10 +35,39 @@ class Caution:
         Standard deviations of what is left of a job that are kept free before its deadline.
     boot_share
         Leases are reckoned to boot as long as this share of boots takes at most.
+    worth
+        A deadline is worth so many times what the job's cheapest leases of its own would cost.
+    patience
+        A launch waits while that costs at most this part of what a deadline is worth.
+    dear
+        By the second, a task that is not urgent takes no lease that costs it more than so many
+        times the least.
     """
 
-    sigmas: float = 2.0
+    sigmas: float = 1.0
     boot_share: float = 0.95
+    worth: float = 5.0
+    patience: float = 0.005
+    dear: float = 1.05
+
+
+FLOOR_S = 3.0
+"""When a job ends is never known better than this, seconds (standard deviation)."""
+
+
+GOLDEN = 0.6180339887498949
+
+
+def spread(phase: FloatArray, noise: float) -> FloatArray:
+    """Return factors of mean 1 that are spread as runtimes are: lognormal quantiles at phases.
+
+    Plays with them see that of many parallel tasks some take long.
+    """
+    from scipy.special import ndtri
+
+    sd = np.log1p(noise**2) ** 0.5
+    out: FloatArray = np.exp(sd * ndtri(phase) - 0.5 * sd**2)
+    return out
 
 
 class JobWork:
@@ -65,7 +94,8 @@ class JobWork:
         deadline_s = self.problem.deadline_s
         self.deadline_s = np.inf if deadline_s is None else view.job.arrival_s + deadline_s
         self.rung = 0
-        self._fresh = True
+        number = view.first + np.arange(self.n)
+        self._phase = (0.5 + GOLDEN * number) % 1.0
         self.set_columns(columns)
 
     def set_columns(self, columns: tuple[int, ...]) -> None:
@@ -75,7 +105,8 @@ class JobWork:
         stated = self.problem.duration_s[self.problem.task_class][:, index]
         shares = share_of(self.problem, everyone)[:, index]
         self.stated = stated
-        self._price_share = shares * self.problem.catalog.price_per_s[index]
+        self._price = self.problem.catalog.price_per_s[index]
+        self._price_share = shares * self._price
 
     def learn(self, ratios: RuntimeRatios) -> None:
         """Correct the durations by what has been learnt and start on the lowest rung."""
@@ -85,6 +116,7 @@ class JobWork:
         self.doubt = float(doubt.max(initial=0.0))
         self.noise = ratios.sd
         self.expected = self.stated * factor[:, None]
+        self.played = self.expected * spread(self._phase, self.noise)[:, None]
         self.cost = np.where(np.isfinite(self.expected), self.expected * self._price_share, np.inf)
         self.cheapest = self.cost.min(axis=1)
 
@@ -94,25 +126,33 @@ class JobWork:
         out: FloatArray = np.where(dear, np.inf, self.expected).min(axis=1)
         return out
 
-    def set_windows(self, now_s: float, boot_s: float, caution: Caution) -> None:
-        """Choose the cheapest rung that is in time, and set each task's latest finish."""
-        while True:
-            length = self.reference_s(self.rung)
-            left_s, margin_s = self._left(length, now_s, caution)
-            # What is kept free may be used up on the way before dearer types are taken.
-            keep_s = margin_s if self._fresh else 0.3 * margin_s
-            spare_s = self.deadline_s - now_s - left_s - boot_s
-            if spare_s >= keep_s or self.rung == len(LADDER) - 1:
+    def choose_rung(self, now_s: float, boot_s: float, caution: Caution) -> None:
+        """Choose the cheapest rung that is in time, and what the deadline is worth."""
+        for self.rung in range(len(LADDER)):
+            left_s, doubt_s = self._left(self.reference_s(self.rung), now_s)
+            if now_s + boot_s + left_s + caution.sigmas * doubt_s <= self.deadline_s:
                 break
-            self.rung += 1
-        self._fresh = False
         if self.deadline_s == np.inf:
             self.deadline_s = now_s + NO_DEADLINE * (left_s + boot_s)
-        elif self.deadline_s < now_s + left_s:
-            self.deadline_s = now_s + LOST * (left_s + boot_s)
-        self.due_s = self.deadline_s - margin_s
-        self.due = self.due_s - self._tail
+        length = self.reference_s(self.rung)
+        used = (self.expected <= length[:, None] * (1 + 1e-9)) & np.isfinite(self.expected)
+        own_s = self.problem.billing.billed_array_s(length + boot_s)[:, None] * self._price
+        dearest = float(np.where(used, own_s, np.inf).min(axis=1).max())
+        work = float(np.where(used, self.cost, np.inf).min(axis=1).sum())
+        self.worth_usd = caution.worth * max(dearest, work)
+
+    def set_windows(self, now_s: float, caution: Caution) -> None:
+        """Set each task's latest finish and its place in the order."""
+        length = self.reference_s(self.rung)
+        left_s, self.doubt_s = self._left(length, now_s)
+        if self.deadline_s < now_s + left_s:
+            fastest_s, _ = self._left(self.reference_s(len(LADDER) - 1), now_s)
+            if self.deadline_s < now_s + fastest_s:
+                self.deadline_s = now_s + LOST * left_s + FLOOR_S
+            self._left(length, now_s)
+        self.due = self.deadline_s - caution.sigmas * self.doubt_s - self._tail
         self.key = self.due - length
+        self.limit = max(caution.dear, LADDER[self.rung]) * self.cheapest
 
     def expect_ends(self, running: Mapping[int, int], now_s: float) -> None:
         """Set when running tasks are expected to end; who is late may stay so for a while."""
@@ -122,21 +162,18 @@ class JobWork:
             end_s = float(self.view.start_s[local]) + took_s
             self.end_estimate_s[local] = max(end_s, now_s + max(0.1, self.noise) * took_s)
 
-    def _left(self, length: FloatArray, now_s: float, caution: Caution) -> tuple[float, float]:
-        """Return the longest chain of unended tasks, and what is kept free for its doubts."""
+    def _left(self, length: FloatArray, now_s: float) -> tuple[float, float]:
+        """Return the longest chain of unended tasks, and how well its length is known."""
         from autoscale.policies.rolling import kernels
 
-        w = self.problem.workflow
+        w, status = self.problem.workflow, self.view.status
         self._tail, squares = kernels.chains(w.child_ptr, w.children, length)
-        status = self.view.status
         length = np.where(status == RUNNING, self.end_estimate_s - now_s, length)
         ahead = np.where(status == ENDED, 0.0, self._tail + length)
         worst = int(np.argmax(ahead))
         left_s = float(ahead[worst])
-        margin_s = caution.sigmas * (
-            self.noise**2 * float(squares[worst]) + (self.doubt * left_s) ** 2
-        ) ** 0.5
-        return left_s, margin_s
+        variance = self.noise**2 * float(squares[worst]) + (self.doubt * left_s) ** 2
+        return left_s, (variance + FLOOR_S**2) ** 0.5
 
 
 class Backlog:
@@ -214,7 +251,7 @@ class Backlog:
         for job in self.jobs.values():
             job.learn(ratios)
             job.expect_ends(self.running, now_s)
-            job.set_windows(now_s, 0.0, caution)
+            job.set_windows(now_s, caution)
         self._stack = None
         self.rebuild_ready()
 
@@ -224,13 +261,14 @@ class Backlog:
         if self._stack is None:
             self._stack = _static(jobs)
         out = dict(self._stack)
-        for name in ("key", "due"):
+        for name in ("key", "due", "limit"):
             out[name] = _joined([getattr(job, name) for job in jobs])
         status = _joined([job.view.status for job in jobs])
         out["state"] = np.where(status == ENDED, 2, np.where(status == RUNNING, 1, 0))
         out["pending"] = _joined([job.pending for job in jobs]).astype(np.int64)
         out["end"] = _joined([job.end_estimate_s for job in jobs])
-        out["job_due"] = np.array([job.due_s for job in jobs])
+        for name in ("deadline_s", "doubt_s", "worth_usd"):
+            out[name] = np.array([getattr(job, name) for job in jobs])
         return out
 
 
@@ -248,9 +286,8 @@ def _static(jobs: list[JobWork]) -> dict[str, Any]:
     children = [w.children + at for w, at in zip(flows, first[:-1], strict=True)]
     tasks: list[IntArray] = [np.arange(job.n) + job.view.first for job in jobs]
     return {
-        "dur": np.concatenate([job.expected for job in jobs]),
+        "dur": np.concatenate([job.played for job in jobs]),
         "cost": np.concatenate([job.cost for job in jobs]),
-        "cheapest": _joined([job.cheapest for job in jobs]),
         "need": np.concatenate([job.need for job in jobs]),
         "child_ptr": ptr,
         "children": _joined(children).astype(np.int64),
