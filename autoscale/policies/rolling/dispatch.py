@@ -81,9 +81,11 @@ class Dispatch:
         """Start what can be started; return the leases that would take work if renewed."""
         tempted: set[int] = set()
         left: list[tuple[float, int]] = []
-        ready, skipped, at = self._backlog.ready, 0, 0
+        ready, skipped = self._backlog.ready, 0
+        stop = len(ready)
         for at, (key, task) in enumerate(ready):
             if not self._room or skipped >= MOST_SKIPPED:
+                stop = at
                 break
             number = self._choose(key, task, tempted)
             if number is None:
@@ -91,9 +93,7 @@ class Dispatch:
                 skipped += 1
             else:
                 assigned.append((task, number))
-        else:
-            at = len(ready)
-        self._backlog.ready = left + ready[at:]
+        self._backlog.ready = left + ready[stop:]
         return tempted
 
     def _choose(self, key: float, task: int, tempted: set[int]) -> int | None:

@@ -15,6 +15,12 @@ EPS = 1e-6
 MOST_SKIPPED = 200
 """Ready tasks that are passed over at one moment before the fleet counts as full."""
 
+NEVER = 10.0
+"""A job that never ends counts as so many misses."""
+
+LATER = 0.2
+"""A job that is an hour late counts as so much of a miss more; with less time in proportion."""
+
 
 @numba.njit(cache=True)
 def chains(child_ptr, children, length):
@@ -72,28 +78,28 @@ def play(
     n_leases = lease_col.size
     n_cols = dur.shape[1]
     present = np.zeros(n_cols, dtype=np.bool_)
-    events = [(np.inf, np.int64(-1))]
-    waiting = [(np.inf, np.int64(-1))]
+    events = [(np.inf, -1)]
+    waiting = [(np.inf, -1)]
     active = np.empty(n_leases, dtype=np.int64)
     where = np.full(n_leases, -1, dtype=np.int64)
     n_active = 0
     for i in range(n):
         finish[i] = np.inf
         if state[i] == 1:
-            heapq.heappush(events, (end[i], np.int64(i)))
+            heapq.heappush(events, (end[i], i))
         elif state[i] == 0:
             start[i] = np.inf
             if pending[i] == 0:
-                heapq.heappush(waiting, (key[i], np.int64(i)))
+                heapq.heappush(waiting, (key[i], i))
     for m in range(n_leases):
         present[lease_col[m]] = True
         if ready_at[m] > now:
-            heapq.heappush(events, (ready_at[m], np.int64(n + m)))
+            heapq.heappush(events, (ready_at[m], n + m))
         elif free[m, 0] > 0:
             where[m] = n_active
             active[n_active] = m
             n_active += 1
-    held = [(np.inf, np.int64(-1))]
+    held = [(np.inf, -1)]
     t = now
     while True:
         skipped = 0
@@ -131,9 +137,7 @@ def play(
                 if not better and late <= best_late + EPS:
                     better = cost[i, c] < best_cost * (1 - 1e-9)
                     if not better and cost[i, c] <= best_cost * (1 + 1e-9):
-                        better = free[m, 0] < best_room or (
-                            free[m, 0] == best_room and m < best
-                        )
+                        better = free[m, 0] < best_room or (free[m, 0] == best_room and m < best)
                 if better:
                     best, best_late, best_cost, best_room = m, late, cost[i, c], free[m, 0]
             if best < 0:
@@ -180,43 +184,33 @@ def play(
                 c = children[e]
                 pending[c] -= 1
                 if pending[c] == 0 and state[c] == 0:
-                    heapq.heappush(waiting, (key[c], np.int64(c)))
+                    heapq.heappush(waiting, (key[c], c))
 
 
 @numba.njit(cache=True)
-def job_finish(finish, state_before, job, n_jobs):
-    """Return when each job's last task ends; infinite for one that never does."""
-    last = np.zeros(n_jobs)
-    for i in range(finish.size):
-        if state_before[i] != 2 and finish[i] > last[job[i]]:
-            last[job[i]] = finish[i]
-    return last
+def judge(finish, running, job, place, deadline, doubt, worth, n_leases):
+    """Return what expected misses are worth, when jobs end, and when leases end their last task.
 
-
-@numba.njit(cache=True)
-def regret(last, deadline, doubt, worth):
-    """Return what the jobs' expected misses are worth, USD.
-
-    A job that is expected to end at ``last`` misses its deadline with the probability of a normal
-    error of standard deviation ``doubt``; what is later still costs a little more.
+    A job that is expected to end at a time misses its deadline with the probability of a normal
+    error of standard deviation ``doubt``; what is later still costs a little more. A job or lease
+    without anything to end ends at 0, a job that never ends at infinity.
     """
+    last = np.zeros(deadline.size)
+    used = np.zeros(n_leases)
+    for i in range(finish.size):
+        if running[i] == 2:
+            continue
+        if finish[i] > last[job[i]]:
+            last[job[i]] = finish[i]
+        m = place[i]
+        if m >= 0 and finish[i] < np.inf and finish[i] > used[m]:
+            used[m] = finish[i]
     total = 0.0
     for j in range(last.size):
         late = last[j] - deadline[j]
         if late == np.inf:
-            total += 10.0 * worth[j]
+            total += NEVER * worth[j]
             continue
         miss = 0.5 * math.erfc(-late / doubt[j] / math.sqrt(2.0))
-        total += worth[j] * (miss + 0.2 * min(1.0, max(0.0, late) / 3600.0))
-    return total
-
-
-@numba.njit(cache=True)
-def last_use(finish, state_before, place, n_leases):
-    """Return when each lease ends its last task; 0 for one that runs none."""
-    last = np.zeros(n_leases)
-    for i in range(finish.size):
-        m = place[i]
-        if m >= 0 and state_before[i] != 2 and finish[i] < np.inf and finish[i] > last[m]:
-            last[m] = finish[i]
-    return last
+        total += worth[j] * (miss + LATER * min(1.0, max(0.0, late) / 3600.0))
+    return total, last, used

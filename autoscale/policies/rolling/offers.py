@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ LADDER = (1.0, 1.15, 1.4, 1.8, 2.5, 4.0, np.inf)
 MOST_TYPES = 10
 
 
-def share_of(problem: Problem, tasks: object) -> FloatArray:
+def share_of(problem: Problem, tasks: Any) -> FloatArray:
     """Return which part of each type a task takes up, shape (tasks, types)."""
     w, types = problem.workflow, problem.catalog
     parts = [

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from autoscale.policies.rolling.learning import BootTimes
     from autoscale.policies.rolling.work import Backlog, Caution
 
+
 @dataclass(frozen=True, slots=True)
 class Played:
     """What a play shows.
@@ -85,9 +86,9 @@ class Outlook:
         self.boot_s = boots.quantile(caution.boot_share)
         self._stack = backlog.stacked()
         self._index = np.array(backlog.columns, dtype=np.int64)
-        self._room = np.stack(
-            [catalog.vcpus, catalog.memory_bytes, catalog.gpus], axis=1
-        ).astype(np.float64)[self._index]
+        self._room = np.stack([catalog.vcpus, catalog.memory_bytes, catalog.gpus], axis=1).astype(
+            np.float64
+        )[self._index]
         self._price = catalog.price_per_s[self._index]
         self._leases(boots, caution)
         limit = self._stack["limit"]
@@ -146,7 +147,7 @@ class Outlook:
         column, ready, until, free, requested = self._with(extra, ending or {})
         n = stack["job"].size
         finish, start = np.full(n, np.inf), np.full(n, np.nan)
-        place, state = self._place.copy(), stack["state"].astype(np.int64)
+        place, state = self._place.copy(), stack["state"].copy()
         kernels.play(
             self.now_s,
             stack["dur"],
@@ -169,11 +170,16 @@ class Outlook:
             finish,
             start,
         )
-        last_s = kernels.job_finish(finish, stack["state"], stack["job"], stack["worth_usd"].size)
-        regret_usd = kernels.regret(
-            last_s, stack["deadline_s"], stack["doubt_s"], stack["worth_usd"]
+        regret_usd, last_s, used_s = kernels.judge(
+            finish,
+            stack["state"],
+            stack["job"],
+            place,
+            stack["deadline_s"],
+            stack["doubt_s"],
+            stack["worth_usd"],
+            column.size,
         )
-        used_s = kernels.last_use(finish, stack["state"], place, column.size)
         cost_usd = self._charge(column, requested, used_s)
         return Played(regret_usd, cost_usd, finish, start, place, last_s)
 
@@ -199,18 +205,24 @@ class Outlook:
     def _with(
         self, extra: Sequence[Extra], ending: Mapping[int, float]
     ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        until = self._until.copy()
-        for number, at_s in ending.items():
-            if number in self._position:
-                until[self._position[number]] = min(until[self._position[number]], at_s)
-        column = np.repeat([e.column for e in extra], [e.count for e in extra]).astype(np.int64)
-        at_s = np.repeat([e.at_s for e in extra], [e.count for e in extra]).astype(np.float64)
+        until = self._until
+        if ending:
+            until = until.copy()
+            for number, at_s in ending.items():
+                if number in self._position:
+                    at = self._position[number]
+                    until[at] = min(until[at], at_s)
+        if not extra:
+            return self._column, self._ready, until, self._free.copy(), self._requested
+        counts = [e.count for e in extra]
+        column = np.repeat([e.column for e in extra], counts)
+        start_s = np.repeat([e.at_s for e in extra], counts)
         return (
             np.concatenate([self._column, column]),
-            np.concatenate([self._ready, at_s + self.boot_s]),
+            np.concatenate([self._ready, start_s + self.boot_s]),
             np.concatenate([until, np.full(column.size, np.inf)]),
             np.concatenate([self._free, self._room[column]]),
-            np.concatenate([self._requested, at_s]),
+            np.concatenate([self._requested, start_s]),
         )
 
     def first_use_s(self, played: Played) -> dict[int, float]:
@@ -222,9 +234,21 @@ class Outlook:
         return {number: float(first[m]) for m, number in enumerate(self.numbers)}
 
     def options(self) -> list[int]:
-        """Return the considered types that a task which has not started could use."""
+        """Return the considered types that are worth a launch for what has not started.
+
+        A type is left out where a smaller or equal lease of another is as good for every task.
+        """
         waits = self._stack["state"] == 0
-        return [c for c in range(self._index.size) if np.isfinite(self._stack["dur"][waits, c]).any()]
+        dur, cost = self._stack["dur"][waits], self._stack["cost"][waits]
+        some = [c for c in range(self._index.size) if np.isfinite(dur[:, c]).any()]
+
+        def beats(a: int, b: int) -> bool:
+            if (self._price[a], a) >= (self._price[b], b):
+                return False
+            cheaper = cost[:, a] * (1 - 1e-9) <= cost[:, b]
+            return bool((dur[:, a] <= dur[:, b]).all() and cheaper.all())
+
+        return [c for c in some if not any(beats(a, c) for a in some)]
 
     def most_leases(self, column: int) -> float:
         """Return how many leases of a type could at most be of use."""

@@ -58,7 +58,7 @@ FLOOR_S = 3.0
 GOLDEN = 0.6180339887498949
 
 
-def spread(phase: FloatArray, noise: float) -> FloatArray:
+def spread(phase: Any, noise: float) -> FloatArray:
     """Return factors of mean 1 that are spread as runtimes are: lognormal quantiles at phases.
 
     Plays with them see that of many parallel tasks some take long.
@@ -86,9 +86,7 @@ class JobWork:
         self.problem = view.job.problem
         w = self.problem.workflow
         self.n = len(w)
-        self.need = np.stack(
-            [w.vcpus, w.memory_bytes, w.gpus], axis=1
-        ).astype(np.float64)
+        self.need = np.stack([w.vcpus, w.memory_bytes, w.gpus], axis=1).astype(np.float64)
         self.pending = np.diff(w.parent_ptr).astype(np.int64)
         self.end_estimate_s = np.full(self.n, np.nan)
         deadline_s = self.problem.deadline_s
@@ -264,7 +262,7 @@ class Backlog:
         for name in ("key", "due", "limit"):
             out[name] = _joined([getattr(job, name) for job in jobs])
         status = _joined([job.view.status for job in jobs])
-        out["state"] = np.where(status == ENDED, 2, np.where(status == RUNNING, 1, 0))
+        out["state"] = np.where(status == ENDED, 2, status == RUNNING).astype(np.int64)
         out["pending"] = _joined([job.pending for job in jobs]).astype(np.int64)
         out["end"] = _joined([job.end_estimate_s for job in jobs])
         for name in ("deadline_s", "doubt_s", "worth_usd"):
