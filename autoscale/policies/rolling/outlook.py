@@ -184,23 +184,22 @@ class Outlook:
         return Played(regret_usd, cost_usd, finish, start, place, last_s)
 
     def _charge(self, column: IntArray, requested: FloatArray, used_s: FloatArray) -> float:
-        """Return what leases are charged beyond what is paid, up to their last task, USD.
+        """Return what leases are charged up to their last task, USD.
 
-        Of long quanta, a new lease pays one; what comes after what is paid counts in proportion,
-        because there which lease takes the work is still open.
+        Of long quanta, what comes after what is paid (a new lease pays one) counts in proportion:
+        which lease takes that work is still open, and so is what else will fill the quantum.
         """
         billing = self.fleet.billing
         n_held = len(self.numbers)
         held_s = np.maximum(used_s, self.now_s) - requested
-        if self.fleet.coarse:
-            paid_s = np.full(column.size, max(billing.quantum_s, billing.minimum_s))
-            paid_s[:n_held] = self._paid - requested[:n_held]
-            billed_s = np.maximum(held_s, paid_s)
-        else:
-            billed_s = billing.billed_array_s(held_s)
         unused = used_s <= 0
         unused[:n_held] = False
-        return math.fsum(self._price[column] * np.where(unused, 0.0, billed_s))
+        price = np.where(unused, 0.0, self._price[column])
+        if not self.fleet.coarse:
+            return math.fsum(price * billing.billed_array_s(held_s))
+        paid_s = np.full(column.size, max(billing.quantum_s, billing.minimum_s))
+        paid_s[:n_held] = self._paid - requested[:n_held]
+        return math.fsum(price * np.maximum(held_s, paid_s))
 
     def _with(
         self, extra: Sequence[Extra], ending: Mapping[int, float]

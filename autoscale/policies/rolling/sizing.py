@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autoscale.policies.rolling.outlook import Extra
@@ -11,7 +11,7 @@ from autoscale.policies.rolling.outlook import Extra
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from autoscale.policies.rolling.outlook import Outlook
+    from autoscale.policies.rolling.outlook import Outlook, Played
 
 MOST_LEASES = 4096
 STEPS = 7
@@ -26,6 +26,7 @@ class Launch:
     count: int
     at_s: float
     total_usd: float
+    regret_usd: float
 
 
 def size_launch(
@@ -62,13 +63,12 @@ def size_launch(
 def _best_count(outlook: Outlook, column: int, ending: Mapping[int, float] | None) -> Launch:
     """Return the best number of leases of one type, launched now."""
     most = max(1, min(MOST_LEASES, math.ceil(outlook.most_leases(column))))
-    known: dict[int, float] = {}
+    known: dict[int, Played] = {}
 
     def total_usd(count: int) -> float:
         if count not in known:
-            extra = Extra(column, count, outlook.now_s)
-            known[count] = outlook.play([extra], ending).total_usd
-        return known[count]
+            known[count] = outlook.play([Extra(column, count, outlook.now_s)], ending)
+        return known[count].total_usd
 
     counts = [1]
     while counts[-1] < most:
@@ -79,7 +79,7 @@ def _best_count(outlook: Outlook, column: int, ending: Mapping[int, float] | Non
         near = [c for c in (best - step, best, best + step) if 1 <= c <= most]
         best = min(near, key=lambda count: (total_usd(count), count))
         step //= 2
-    return Launch(column, best, outlook.now_s, total_usd(best))
+    return Launch(column, best, outlook.now_s, total_usd(best), known[best].regret_usd)
 
 
 def _latest(
@@ -87,11 +87,11 @@ def _latest(
 ) -> Launch:
     """Return the launch at the latest time at which it does nearly as well."""
     now_s = outlook.now_s
-    limit_usd = launch.total_usd + outlook.caution.patience * outlook.worth_usd
+    limit_usd = launch.regret_usd + outlook.caution.patience * outlook.worth_usd
 
     def waits(wait_s: float) -> bool:
         extra = Extra(launch.column, launch.count, now_s + wait_s)
-        return outlook.play([extra], ending).total_usd <= limit_usd
+        return outlook.play([extra], ending).regret_usd <= limit_usd
 
     if not waits(step_s):
         return launch
@@ -106,4 +106,4 @@ def _latest(
             low_s = middle_s
         else:
             high_s = middle_s
-    return Launch(launch.column, launch.count, now_s + low_s, launch.total_usd)
+    return replace(launch, at_s=now_s + low_s)
