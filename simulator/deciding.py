@@ -65,6 +65,9 @@ class Deciding:
         self._first = [0, *np.cumsum(sizes).tolist()]
         self._open: list[int] = [*sizes]
         self._views: dict[int, JobView] = {}
+        self._lease_views: dict[int, LeaseView] = {}
+        self._stale: dict[int, Machine] = {}  # machines whose view has to be made again
+        self._price_per_s = cloud.problem.catalog.price_per_s.tolist()
         self._job_of = np.repeat(np.arange(len(jobs)), sizes).tolist()
 
     def begin(self) -> None:
@@ -94,6 +97,7 @@ class Deciding:
 
     def on_ready(self, machine: Machine) -> None:
         """Start what is queued and tell the policy."""
+        self._stale[machine.number] = machine
         self._start_queued(machine)
         self._call()
 
@@ -121,6 +125,7 @@ class Deciding:
         self._open[number] -= 1
         if not self._open[number]:
             del self._views[number]
+        self._stale[machine.number] = machine
         touched = {machine.number: machine}
         for child in w.children_of(task).tolist():
             self._unended_parents[child] -= 1
@@ -134,15 +139,18 @@ class Deciding:
             self._start_queued(queue_of)
         if self._unended:
             self._call()
-            return
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
         for held in list(self._machines.values()):
             self._release(held)
         self.cloud.done.succeed()
 
     def _forget(self, machine: Machine) -> None:
         self._spent_usd += machine.cost_usd
-        self._machines.pop(machine.number, None)
-        self._queues.pop(machine.number, None)
+        for table in (self._machines, self._queues, self._lease_views, self._stale):
+            table.pop(machine.number, None)
 
     def _release(self, machine: Machine) -> None:
         self.cloud.release(machine)
@@ -153,6 +161,7 @@ class Deciding:
         self.lease[task] = -1
 
     def _unqueue(self, machine: Machine) -> None:
+        self._stale[machine.number] = machine
         for task in self._queues[machine.number]:
             self._back(task)
         self._queues[machine.number].clear()
@@ -166,6 +175,7 @@ class Deciding:
             if self._unended_parents[task] or not cloud.has_room(task, machine):
                 return
             queue.popleft()
+            self._stale[machine.number] = machine
             self.status[task], self.start_s[task] = RUNNING, now
             cloud.start(task, machine)
 
@@ -201,24 +211,25 @@ class Deciding:
 
     def state(self) -> ClusterState:
         """Return what the policy may see now."""
-        machines = self._machines.values()
-        held_usd = sum(self._cost_usd(m) for m in machines)
+        for number, machine in self._stale.items():
+            self._lease_views[number] = self._lease_view(machine)
+        self._stale.clear()
         return ClusterState(
             now_s=self._env.now,
             catalog=self.cloud.problem.catalog,
             jobs=tuple(self._views.values()),
-            leases=tuple(self._lease_view(m) for m in machines),
+            leases=tuple(self._lease_views.values()),
             gone=tuple(self._gone),
             next_lease=len(self.cloud.machines),
-            spent_usd=self._spent_usd + held_usd,
+            spent_usd=self._spent_usd + self._held_usd(),
         )
 
-    def _cost_usd(self, machine: Machine) -> float:
-        if not machine.granted:
-            return 0.0
-        problem = self.cloud.problem
-        price = problem.catalog.types[machine.type].price_usd_per_hour
-        return price / 3600 * problem.billing.billed_s(self._env.now - machine.requested_s)
+    def _held_usd(self) -> float:
+        """Return what the leases that are held would cost if they were released now."""
+        granted = [m for m in self._machines.values() if m.granted]
+        price = np.array([self._price_per_s[m.type] for m in granted])
+        since_s = np.array([m.requested_s for m in granted])
+        return float(price @ self.cloud.problem.billing.billed_array_s(self._env.now - since_s))
 
     def _lease_view(self, machine: Machine) -> LeaseView:
         return LeaseView(
@@ -241,16 +252,20 @@ class Deciding:
             # The queue comes first: the machine may be ready at once where nothing boots.
             self._queues[len(self.cloud.machines)] = deque()
             machine = self.cloud.request(kind, len(self.cloud.machines))
-            self._machines[machine.number] = machine
+            self._machines[machine.number] = self._stale[machine.number] = machine
         seen: set[int] = set()
         touched: dict[int, Machine] = {}
         for task, lease in decision.assignments:
             touched[lease] = self._assign(task, lease, seen)
+        for job in decision.drops:
+            touched.update(self._drop(job))
         for machine in touched.values():
             self._start_queued(machine)
         for lease in decision.releases:
             self._give_back(lease)
-        if decision.wake_s is not None:
+        if not self._unended:
+            self._finish()
+        elif decision.wake_s is not None:
             self._set_wake(decision.wake_s)
 
     def _assign(self, task: int, lease: int, seen: set[int]) -> Machine:
@@ -272,13 +287,36 @@ class Deciding:
             raise self._stopped(f"assigns task {task} to lease {lease}: it does not fit {name!r}")
         self._set_need(task, machine.type)
         if status == QUEUED:
-            self._queues[int(self.lease[task])].remove(task)
+            self._leave_queue(task)
+        self._stale[lease] = machine
         self.status[task], self.lease[task] = QUEUED, lease
         self._queues[lease].append(task)
         return machine
 
+    def _leave_queue(self, task: int) -> Machine:
+        machine = self._machines[int(self.lease[task])]
+        self._queues[machine.number].remove(task)
+        self._stale[machine.number] = machine
+        return machine
+
+    def _drop(self, number: int) -> dict[int, Machine]:
+        """Give a job up; return the machines whose queues its tasks have left."""
+        if number not in self._views:
+            raise self._stopped(f"drops job {number}, which is not open")
+        first, stop = self._first[number], self._first[number + 1]
+        status = self.status[first:stop]
+        if (status == RUNNING).any():
+            raise self._stopped(f"drops job {number}, of which tasks run")
+        left = [self._leave_queue(first + int(i)) for i in np.flatnonzero(status == QUEUED)]
+        for task in first + np.flatnonzero(status == QUEUED):
+            self._back(int(task))
+        self._unended -= self._open[number]
+        del self._views[number]
+        return {machine.number: machine for machine in left}
+
     def _fits(self, task: int, kind: int) -> bool:
-        return bool(self.cloud.problem.fits_of(np.array([task]))[0, kind])
+        problem = self.cloud.problem
+        return bool(problem.fits[problem.task_class[task], kind])
 
     def _set_need(self, task: int, kind: int) -> None:
         """Let a task that takes no time on a type hold nothing there, as in a plan."""

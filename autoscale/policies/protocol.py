@@ -124,7 +124,7 @@ class ClusterState:
     catalog
         What may be launched.
     jobs
-        The jobs that have arrived and not ended, in the order of arrival.
+        The jobs that have arrived and neither ended nor been dropped, in the order of arrival.
     leases
         The leases that are held, by number.
     gone
@@ -156,6 +156,9 @@ class Decision:
         ``(task, lease)``: put a task that has not started at the end of a lease's queue, also of
         one just launched; a task that is queued elsewhere moves. A queue starts its first task as
         soon as the lease is ready, the task's parents have ended and there is room for it.
+    drops
+        Numbers of open jobs to give up, none of whose tasks may be running: they leave the queues
+        and the state, and count as not ended.
     releases
         Leases to give back; nothing may run or be queued on them.
     wake_s
@@ -165,6 +168,7 @@ class Decision:
 
     launches: tuple[int, ...] = ()
     assignments: tuple[tuple[int, int], ...] = ()
+    drops: tuple[int, ...] = ()
     releases: tuple[int, ...] = ()
     wake_s: float | None = None
 
