@@ -43,9 +43,14 @@ class Deciding:
         Decides.
     cloud
         Where its decisions are carried out.
+    until_s
+        The run ends then, whatever is left to do; infinite for when all is done.
     """
 
-    def __init__(self, jobs: tuple[Job, ...], policy: Policy, cloud: Cloud) -> None:
+    def __init__(
+        self, jobs: tuple[Job, ...], policy: Policy, cloud: Cloud, until_s: float = math.inf
+    ) -> None:
+        self._until_s = until_s
         self.jobs, self.policy, self.cloud, self._env = jobs, policy, cloud, cloud.env
         w = cloud.problem.workflow
         n = len(w)
@@ -74,6 +79,14 @@ class Deciding:
         """Set an alarm at every arrival."""
         for number, job in enumerate(self.jobs):
             self.cloud.later(job.arrival_s, self._arrive, number)
+        if self._until_s < math.inf:
+            # One step later, so that what ends at that very moment has ended.
+            step = self.cloud.later
+            step(self._until_s, lambda _: step(0.0, self._over, None), None)
+
+    def _over(self, _: None) -> None:
+        if not self.cloud.done.triggered:
+            self.cloud.done.succeed()
 
     def _arrive(self, number: int) -> None:
         first, stop = self._first[number], self._first[number + 1]
