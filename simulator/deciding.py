@@ -72,6 +72,7 @@ class Deciding:
         self._views: dict[int, JobView] = {}
         self._lease_views: dict[int, LeaseView] = {}
         self._stale: dict[int, Machine] = {}  # machines whose view has to be made again
+        self._held: tuple[Any, Any] | None = None  # when and at what price leases are held
         self._price_per_s = cloud.problem.catalog.price_per_s.tolist()
         self._job_of = np.repeat(np.arange(len(jobs)), sizes).tolist()
 
@@ -162,6 +163,7 @@ class Deciding:
 
     def _forget(self, machine: Machine) -> None:
         self._spent_usd += machine.cost_usd
+        self._held = None
         for table in (self._machines, self._queues, self._lease_views, self._stale):
             table.pop(machine.number, None)
 
@@ -235,14 +237,30 @@ class Deciding:
             gone=tuple(self._gone),
             next_lease=len(self.cloud.machines),
             spent_usd=self._spent_usd + self._held_usd(),
+            known_ready=self._ready(),
         )
 
     def _held_usd(self) -> float:
         """Return what the leases that are held would cost if they were released now."""
-        granted = [m for m in self._machines.values() if m.granted]
-        price = np.array([self._price_per_s[m.type] for m in granted])
-        since_s = np.array([m.requested_s for m in granted])
-        return float(price @ self.cloud.problem.billing.billed_array_s(self._env.now - since_s))
+        if self._held is None:
+            granted = [m for m in self._machines.values() if m.granted]
+            price = np.array([self._price_per_s[m.type] for m in granted])
+            held = np.array([m.requested_s for m in granted]), price
+            # A lease that waits for its market is granted without a word.
+            self._held = held if len(granted) == len(self._machines) else None
+        else:
+            held = self._held
+        billing, since_s = self.cloud.problem.billing, held[0]
+        return float(held[1] @ billing.billed_array_s(self._env.now - since_s))
+
+    def _ready(self) -> Any:
+        """Return the numbers of the tasks that are ready, ascending."""
+        if not self._views:
+            return np.zeros(0, dtype=np.int64)
+        first = next(iter(self._views.values())).first
+        last = next(reversed(self._views.values())).number
+        part = self.status[first : self._first[last + 1]]
+        return first + np.flatnonzero(part == READY)
 
     def _lease_view(self, machine: Machine) -> LeaseView:
         return LeaseView(
@@ -265,6 +283,7 @@ class Deciding:
             # The queue comes first: the machine may be ready at once where nothing boots.
             self._queues[len(self.cloud.machines)] = deque()
             machine = self.cloud.request(kind, len(self.cloud.machines))
+            self._held = None
             self._machines[machine.number] = self._stale[machine.number] = machine
         seen: set[int] = set()
         touched: dict[int, Machine] = {}
@@ -321,8 +340,10 @@ class Deciding:
         if (status == RUNNING).any():
             raise self._stopped(f"drops job {number}, of which tasks run")
         left = [self._leave_queue(first + int(i)) for i in np.flatnonzero(status == QUEUED)]
-        for task in first + np.flatnonzero(status == QUEUED):
-            self._back(int(task))
+        status[:] = ENDED  # nothing of it is ready any more
+        self.lease[first:stop] = np.where(
+            np.isnan(self.end_s[first:stop]), -1, self.lease[first:stop]
+        )
         self._unended -= self._open[number]
         del self._views[number]
         return {machine.number: machine for machine in left}

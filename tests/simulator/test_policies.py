@@ -45,6 +45,8 @@ class OneEach:
 
     def __call__(self, state: ClusterState) -> Decision:
         self.seen.append((state.now_s, summary(state)))
+        waiting = [job.first + np.flatnonzero(job.status == READY) for job in state.jobs]
+        assert state.ready.tolist() == np.concatenate(waiting).tolist() if waiting else True
         launches, assignments = [], []
         for job in state.jobs:
             for task in np.flatnonzero(job.status == READY).tolist():
@@ -338,6 +340,7 @@ def test_a_policy_drops_jobs_and_the_run_ends_without_them() -> None:
     assert np.isnan(result.tasks.end_s[1:]).all()
     assert [[j.number for j in s.jobs] for s in policy.states] == [[0, 1], [0]]
     assert policy.states[1].leases[0].queued == ()
+    assert [s.ready.tolist() for s in policy.states] == [[0, 1], []]
 
 
 def test_dropping_the_last_job_ends_the_run() -> None:
