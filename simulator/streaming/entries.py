@@ -54,7 +54,11 @@ class Entries:
     def wrong(self, key: str, expected: str, found: Any = None) -> InputError:
         """Return the error that an entry is not what was expected."""
         what = "found nothing" if key not in self._given else f"got {found!r}"
-        return InputError(f"{self.where} {key}: expected {expected}, {what}")
+        return InputError(f"{self.place(key)}: expected {expected}, {what}")
+
+    def place(self, key: str) -> str:
+        """Return what messages call an entry."""
+        return f"{self.where}{' ' if self.where.endswith(']') else ': '}{key}"
 
     def raw(self, key: str, default: Any = None) -> Any:
         """Return an entry as it stands."""
@@ -135,7 +139,7 @@ class Entries:
         if not isinstance(found, str):
             raise self.wrong(key, "text" if not choices else " or ".join(choices), found)
         if choices and found not in choices:
-            raise InputError(f"{self.where} {key}: {unknown('choice', found, choices)}")
+            raise InputError(f"{self.place(key)}: {unknown('choice', found, choices)}")
         return found
 
     def flag(self, key: str, *, default: bool) -> bool:

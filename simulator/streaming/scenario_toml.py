@@ -93,9 +93,9 @@ def scenario_of(document: Any, *, where: str, folder: Path) -> Scenario:
     InputError
         A wrong entry.
     """
-    top = Entries(document, f"{where}:", TOP)
+    top = Entries(document, where, TOP)
     source = _source(top, where, folder)
-    cloud = _cloud(Entries(top.raw("cloud", {}), f"{where}: [cloud]", CLOUD), source)
+    cloud = _cloud(Entries(top.raw("cloud", {}), f"{where}: [cloud]", CLOUD), source, folder)
     estimates = Entries(top.raw("estimates", {}), f"{where}: [estimates]", ("bias", "cv"))
     terms = Entries(top.raw("terms", {}), f"{where}: [terms]", ("budget_per_hour", "budget"))
     scenario: Scenario = top.made(
@@ -132,7 +132,7 @@ def _source(top: Entries, where: str, folder: Path) -> Source:
     if not isinstance(listed, list):
         raise top.wrong("classes", "tables [[classes]]", listed)
     classes = tuple(
-        _class(Entries(table, f"{where}: [[classes]] {number}:", CLASS), folder)
+        _class(Entries(table, f"{where}: [[classes]] {number}", CLASS), folder)
         for number, table in enumerate(listed, start=1)
     )
     names = [c.name for c in classes]
@@ -198,15 +198,15 @@ def _traced(table: Entries, classes: tuple[JobClass, ...], folder: Path) -> Trac
     arrivals = table.made(read_arrivals, folder / table.text("trace", REQUIRED), columns)
     if not classes and not (arrivals.runtime_s >= 0).all():
         raise InputError(
-            f"{table.where} trace: {arrivals.name} has jobs without a runtime; say with "
+            f"{table.place('trace')}: {arrivals.name} has jobs without a runtime; say with "
             "[[classes]] what runs"
         )
     known = [c.name for c in classes]
     for kind in dict.fromkeys(arrivals.kinds) if classes and any(arrivals.kinds) else ():
         if kind not in known:
-            raise InputError(f"{table.where} trace: {unknown('class', kind, known)}")
+            raise InputError(f"{table.place('trace')}: {unknown('class', kind, known)}")
     if classes and "deadline" in table:
-        raise InputError(f"{table.where} deadline: with [[classes]], each has its own")
+        raise InputError(f"{table.place('deadline')}: with [[classes]], each has its own")
     return Traced(
         arrivals=arrivals,
         classes=classes,
@@ -222,19 +222,19 @@ def _deadline(table: Entries) -> DeadlineRule | None:
     if given is None:
         return None
     if isinstance(given, dict):
-        inner = Entries(given, f"{table.where} deadline:", ("factor",))
+        inner = Entries(given, table.place("deadline"), ("factor",))
         return DeadlineRule(factor=inner.number("factor", REQUIRED, above=0))
     return DeadlineRule(after_s=table.seconds("deadline"))
 
 
 def _class(table: Entries, folder: Path) -> JobClass:
     if ("application" in table) == ("workflow" in table):
-        raise InputError(f"{table.where} expected either an application or a workflow")
+        raise InputError(f"{table.where}: expected either an application or a workflow")
     recipe = _recipe(table) if "application" in table else None
     if recipe is None:
         for key in GENERATED:
             if key in table:
-                raise InputError(f"{table.where} {key}: is for applications, not for workflows")
+                raise InputError(f"{table.place(key)}: is for applications, not for workflows")
         workflow = _imported(table, folder)
     else:
         workflow = _generated(table, recipe)
@@ -250,7 +250,7 @@ def _class(table: Entries, folder: Path) -> JobClass:
 
 def _recipe(table: Entries) -> Recipe:
     if "runtime_scale" in table:
-        raise InputError(f"{table.where} runtime_scale: is for workflows; give runtime_mean")
+        raise InputError(f"{table.place('runtime_scale')}: is for workflows; give runtime_mean")
     return Recipe(
         application=table.text("application", choices=KNOWN),
         tasks=table.whole("tasks", REQUIRED),
@@ -286,7 +286,7 @@ def _ensemble(table: Entries, folder: Path) -> Together:
     if files:
         for key in table.keys:
             if key != "files":
-                raise InputError(f"{table.where} {key}: has no meaning with files")
+                raise InputError(f"{table.place(key)}: has no meaning with files")
         named = [f if f.startswith(EXAMPLE) else folder / f for f in files]
         read = [table.made(read_workflow, path) for path in named]
         return Together(
@@ -306,9 +306,9 @@ def _ensemble(table: Entries, folder: Path) -> Together:
     return source
 
 
-def _cloud(table: Entries, source: Source) -> Cloud:
+def _cloud(table: Entries, source: Source, folder: Path) -> Cloud:
     name = table.text("catalog", "aws")
-    path = name if name in shipped_catalogs() else _beside(table, name)
+    path = name if name in shipped_catalogs() else _beside(table, name, folder)
     offer = table.made(load_catalog, path)
     offer = table.made(offer.in_region, table.text("region", default_region(offer)))
     types = table.texts("types")
@@ -332,14 +332,14 @@ def _cloud(table: Entries, source: Source) -> Cloud:
     return cloud
 
 
-def _beside(table: Entries, name: str) -> Path:
+def _beside(table: Entries, name: str, folder: Path) -> Path:
     """Return the path of a catalogue that lies beside the scenario."""
     if not name.endswith(".csv"):
         raise InputError(
-            f"{table.where} catalog: {unknown('catalogue', name, shipped_catalogs())} "
+            f"{table.place('catalog')}: {unknown('catalogue', name, shipped_catalogs())} "
             "(or give the path of a .csv file)"
         )
-    return Path(table.where.partition(": [")[0]).parent / name
+    return folder / name
 
 
 def _check_cloud(cloud: Cloud, source: Source) -> None:
