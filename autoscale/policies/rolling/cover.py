@@ -53,6 +53,7 @@ def least_fleet(
     left_s: FloatArray,
     price: FloatArray,
     launch_usd: FloatArray,
+    most: FloatArray,
 ) -> FloatArray:
     """Return how many leases of each type to launch, fractional, shape (types,).
 
@@ -66,6 +67,8 @@ def least_fleet(
         ``t``, seconds that a lease launched now can work until each bucket's end, >= 0.
     price, launch_usd
         ``p`` per second and ``f``, USD.
+    most
+        How many leases of each type may be launched.
     """
     from autoscale.lp.backend import solve_model
     from autoscale.lp.model import LinearModel
@@ -76,7 +79,7 @@ def least_fleet(
     cost = load * price
     least = np.where(fits, cost, np.inf).min(axis=2)
     model = LinearModel()
-    n = model.add_variables("launch", n_types, cost=launch_usd)
+    n = model.add_variables("launch", n_types, cost=launch_usd, high=most)
     high = np.where(fits, 1.0, 0.0).ravel()
     y = model.add_variables("share", load.size, cost=cost.ravel(), high=high)
     y = y.reshape(load.shape)

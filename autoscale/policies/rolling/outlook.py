@@ -251,8 +251,14 @@ class Outlook:
 
         return [c for c in some if not any(beats(a, c) for a in some)]
 
-    def least_fleet(self) -> FloatArray:
-        """Return the launches of the linear program over due times, by considered type."""
+    def least_fleet(self, options: list[int]) -> FloatArray:
+        """Return the launches of the linear program over due times, by considered type.
+
+        Parameters
+        ----------
+        options
+            The types that may be launched.
+        """
         stack = self._stack
         waits = stack["state"] == 0
         dur, need = stack["dur"][waits], stack["need"][waits]
@@ -273,8 +279,10 @@ class Outlook:
         quantum_s = self.fleet.billing.quantum_s
         overhead_s = 0.5 * quantum_s if self.fleet.coarse else self.boot_s
         left_s = np.maximum(ends_s - self.now_s - self.boot_s, 0.0)
+        most = np.zeros(n_types)
+        most[options] = np.inf
         return least_fleet(
-            load_s, np.maximum(held_s, 0.0), left_s, self._price, self._price * overhead_s
+            load_s, np.maximum(held_s, 0.0), left_s, self._price, self._price * overhead_s, most
         )
 
     def _busy_s(self, ends_s: FloatArray) -> FloatArray:

@@ -71,7 +71,7 @@ def size_launch(
     options = outlook.options()
     if not options:
         return None
-    fleet = outlook.least_fleet()
+    fleet = outlook.least_fleet(options)
     found = [_best_count(outlook, column, fleet, ending) for column in options]
     if (fleet > ROUND).sum() > 1:
         found.append(_rounded(outlook, fleet, ending))
@@ -107,6 +107,9 @@ def _best_count(
     while counts[-1] < most and len(counts) < rungs:
         counts.append(min(most, 2 * counts[-1]))
     best = min(counts, key=lambda count: (total_usd(count), count))
+    while best == counts[-1] < most:
+        counts.append(min(most, 2 * best))
+        best = min(counts, key=lambda count: (total_usd(count), count))
     finest = max(1, best // FINENESS)
     step = best // 2
     while step >= finest:
