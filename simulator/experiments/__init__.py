@@ -1,0 +1,1 @@
+"""Experiments: many plans, policies and runs from one file, recorded so that nothing is lost."""
