@@ -19,7 +19,7 @@ from autoscale.errors import InputError
 from autoscale.units import TIME_TOL_S
 from simulator.chance import Chance
 from simulator.following import holds_s, phases_s, plan_keys
-from simulator.luck import Draws
+from simulator.luck import Draws, keys_of
 from simulator.machine import LOST, MOST_MACHINES
 from simulator.running import check_plan_playable, simulate
 
@@ -155,6 +155,10 @@ class Kernel:
         )
         self._spots = _is_spot(plan, chance)
         self._grow(2 * plan.n_leases + 64)
+
+    def reseed(self, seed: int) -> None:
+        """Take another luck; what is laid out of the plan stays."""
+        self._luck = (keys_of(seed), *self._luck[1:])
 
     def _lease_columns(self, duration_s: FloatArray, need: Any) -> tuple[Any, ...]:
         plan = self.plan
