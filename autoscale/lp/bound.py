@@ -182,6 +182,9 @@ class CostBound:
         Reading of ``time.perf_counter()`` after which no further linear program is begun.
     cost_usd
         Cost of a plan at hand: the bound is then on better plans, and at most this.
+    release_s, due_s
+        Beyond the problem's rules, each task starts no earlier and ends no later, seconds from
+        submission, shape (tasks,); no later than the deadline. None for no such limit.
     """
 
     def __init__(
@@ -192,6 +195,8 @@ class CostBound:
         used_types: IntArray | None = None,
         clock_limit_s: float = np.inf,
         cost_usd: float | None = None,
+        release_s: FloatArray | None = None,
+        due_s: FloatArray | None = None,
     ) -> None:
         self.problem = problem
         self.cost_usd = cost_usd if cost_usd is not None else np.inf
@@ -201,6 +206,11 @@ class CostBound:
         self.clock_limit_s = clock_limit_s
         deadline_s = problem.deadline_s or 0.0
         self.horizon_s = forgiving_deadline_s(deadline_s) - problem.boot_s
+        self.release_s = 0.0 if release_s is None else np.maximum(release_s - problem.boot_s, 0.0)
+        self.due_s: float | FloatArray = self.horizon_s
+        if due_s is not None:
+            late_s = due_s + np.maximum(2e-5, 2e-6 * due_s) - problem.boot_s
+            self.due_s = np.minimum(late_s, self.horizon_s)
         self.active = np.zeros(len(self.types), dtype=bool)
         self.dear_usd_per_s = _needed_price(problem, self.types, self.horizon_s)
         self.chains = long_chains(problem, self.horizon_s)
@@ -342,7 +352,8 @@ class CostBound:
             self.active |= np.isin(self.types.index, used_types)
 
     def _windows(self, low: FloatArray, high: FloatArray) -> Windows:
-        return Windows.between(self.problem, self.horizon_s, low, high)
+        low = np.maximum(low, self.release_s)
+        return Windows.between(self.problem, self.due_s, low, high)
 
     def _node(self, low: FloatArray, high: FloatArray, limits: Limits, floor: float) -> _Node:
         self.solved += 1

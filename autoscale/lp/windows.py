@@ -28,15 +28,23 @@ class Windows:
 
     @classmethod
     def between(
-        cls, problem: Problem, horizon_s: float, start_low: FloatArray, start_high: FloatArray
+        cls,
+        problem: Problem,
+        horizon_s: float | FloatArray,
+        start_low: FloatArray,
+        start_high: FloatArray,
     ) -> Windows:
-        """Return the windows when, besides, task i starts within ``[start_low, start_high]``."""
+        """Return the windows when, besides, task i starts within ``[start_low, start_high]``.
+
+        The horizon is that of all tasks, or of each.
+        """
         from autoscale.lp import kernels
 
         w, fastest = problem.workflow, problem.fastest_s * FORGIVEN
+        end_s = np.broadcast_to(horizon_s, fastest.shape).copy()
         return cls(
             kernels.earliest_starts(w.parent_ptr, w.parents, fastest, start_low),
-            kernels.latest_ends(w.child_ptr, w.children, fastest, start_high, horizon_s),
+            kernels.latest_ends(w.child_ptr, w.children, fastest, start_high, end_s),
         )
 
 
