@@ -32,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, compare, fitting, listing, pareto
+    from autoscale.cli import commands, compare, fitting, listing, pareto, reporting
     from autoscale.version import __version__
 
     app = App(
@@ -55,6 +55,7 @@ def build_app() -> App:
     app.command(fitting.fit)
     app.command(commands.explain)
     app.command(commands.diff)
+    app.command(reporting.report)
     app.command(listing.show)
     app.command(listing.catalog)
     app.command(listing.planners)

@@ -97,7 +97,7 @@ def precision(
     import pandas as pd
 
     by = [*study.settings, "entrant"]
-    done = study.runs[np.isfinite(study.runs[figure])]
+    done = study.runs[study.runs["completed"] & np.isfinite(study.runs[figure])]
     rows = []
     for key, group in done.groupby(by, sort=False, dropna=False):
         values = group[figure].to_numpy(np.float64)

@@ -54,8 +54,9 @@ class Study:
     ----------
     runs
         One row a run, ordered by setting, then entrant, then luck, with all columns of
-        :data:`FIGURES`, :data:`SETTINGS` and :data:`LUCK`, ``status``, ``error``, ``met`` (1, 0,
-        or NaN where there is no deadline or no result) and ``entrant``, the planner or policy.
+        :data:`FIGURES`, :data:`SETTINGS` and :data:`LUCK`, ``status``, ``error``, ``completed``
+        (it has a result and was not given up), ``met`` (1, 0, or NaN where nothing says so) and
+        ``entrant``, the planner or policy.
     settings
         Columns of :data:`SETTINGS` in which the runs differ.
     entrants
@@ -109,8 +110,8 @@ class Study:
     ) -> pd.DataFrame:
         """Return one row a setting and one column an entrant: the mean of a figure over the luck.
 
-        A run without a result counts as infinite, and so does the mean over runs of which one has
-        no result; NaN says that the entrant was not run there.
+        A run without a result counts as infinite, one that was given up too, and so does the mean
+        over runs of which one has no result; NaN says that the entrant was not run there.
 
         Parameters
         ----------
@@ -127,7 +128,7 @@ class Study:
                 f"figure: expected a column such as {', '.join(FIGURES[:3])}, got {figure!r}"
             )
         runs = self.runs
-        value = runs[figure].where(runs["status"] == DONE, math.inf)
+        value = runs[figure].where(runs["completed"], math.inf)
         index = [*self.settings, *(LUCK if each_run else ())] or ["workflow"]
         cells = runs[[*index, "entrant"]].assign(value=value, met=_met(runs))
         found = cells.groupby([*index, "entrant"], sort=False, dropna=False).mean()
@@ -144,7 +145,7 @@ class Study:
 def _met(runs: pd.DataFrame) -> pd.Series[float]:
     """Return whether each run met its deadline: 1 or 0; a run without a result did not."""
     met = runs["met"].astype("float64")
-    return met.where(met.notna(), (runs["status"] == DONE).astype("float64"))
+    return met.where(met.notna(), runs["completed"].astype("float64"))
 
 
 def _labelled(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
@@ -170,6 +171,7 @@ def _labelled(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
     for name in FIGURES:
         frame[name] = pd.to_numeric(frame[name], errors="coerce").astype("float64")
     frame["met"] = frame["met"].astype("float64")
+    frame["completed"] = (frame["status"] == DONE) & ~np.isinf(frame["makespan_s"])
     frame[list(LUCK)] = frame[list(LUCK)].fillna(0)
     frame["deadline"] = [
         _deadline(factor, seconds)

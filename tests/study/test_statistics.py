@@ -177,18 +177,18 @@ def test_corrected_p_values(p: list[float]) -> None:
 
 
 def test_intervals_hold_together_and_false_finds_are_rare() -> None:
-    """200 studies of five equal entrants: how often any of ten intervals or tests is wrong."""
+    """120 studies of five equal entrants: how often any of ten intervals or tests is wrong."""
     rng = np.random.default_rng(11)
     wrong_interval = wrong_test = 0
-    for _ in range(200):
+    for _ in range(120):
         luck = rng.lognormal(0, 0.5, (12, 1))
         table = pd.DataFrame(luck * rng.lognormal(0, 0.1, (12, 5)), columns=list("abcde"))
         found = compare(table)
         wrong_interval += bool(((found["low"] > 0) | (found["high"] < 0)).any())
         wrong_test += bool(found["better"].ne("").any())
-    # 5 % and three standard deviations of a binomial with 200 trials
-    assert wrong_interval <= 200 * 0.05 + 3 * math.sqrt(200 * 0.05 * 0.95)
-    assert wrong_test <= 200 * 0.05 + 3 * math.sqrt(200 * 0.05 * 0.95)
+    # 5 % and three standard deviations of a binomial with 120 trials
+    assert wrong_interval <= 120 * 0.05 + 3 * math.sqrt(120 * 0.05 * 0.95)
+    assert wrong_test <= 120 * 0.05 + 3 * math.sqrt(120 * 0.05 * 0.95)
 
 
 def test_pairing_finds_what_unpaired_samples_hide() -> None:
