@@ -15,25 +15,24 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InputError, require_interrupt
+from autoscale.errors import require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
-from autoscale.lp.work import METHOD, work_bound_usd
+from autoscale.lp.work import METHOD
+from autoscale.optimize.fleets.search import Fleet, climb
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.large import plan_large
 from autoscale.optimize.portfolio import (
-    Offer,
     Start,
     distinct,
     guided_starts,
-    quick_starts,
     share_slack_better,
     soonest,
     varied,
 )
 from autoscale.optimize.refusals import refuse_for_quotas
-from autoscale.schedulers import get_scheduler
-from autoscale.schedulers.list_scheduler import LARGE_TASKS, Setting, lateness_s
+from autoscale.optimize.starts import FLEET_WITHIN, Starts
+from autoscale.schedulers.list_scheduler import LARGE_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,16 +44,6 @@ logger = logging.getLogger(__name__)
 
 ROOT_PART = 0.4
 """Part of the time limit after which the search goes on with the relaxation as far as it is."""
-
-SIMPLE = ("list", "fastest", "cheapest")
-"""Simple schedulers that no plan is worse than."""
-
-CLASSIC = ("heft",)
-"""Schedulers of the literature that join them: HEFT on a fleet of fixed size is hard to find by
-sharing slack where many short tasks need many machines at once."""
-
-MOST_CLASSIC = 2000
-"""Above so many tasks these take too long."""
 
 STARTS = 4
 """Quick plans that are improved."""
@@ -84,22 +73,24 @@ def plan_lp(
         Called with cost and bound whenever either gets better.
     """
     limit = time.perf_counter() + time_limit_s
+    tell = tell or (lambda cost, bound: None)
     if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
         return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
-    starts, interrupted = _starts(problem, time_limit_s, limit)
+    first = Starts(problem, time_limit_s, limit, tell)
+    interrupted = first.make()
+    starts = distinct(first.found)
     if interrupted:
-        return starts[0].plan, work_bound_usd(problem), METHOD
+        return starts[0].plan, first.bound_usd, METHOD
     if not starts:
         refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
-    state = Incumbent(
-        starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
-    )
-    state.tell(state.plan.cost_usd, state.bound_usd)
+    state = Incumbent(starts[0].plan, first.bound_usd, gap, tell)
     method = METHOD
     cancelled = Event()
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            early = pool.submit(_early, starts, state, seed, time_limit_s, limit, cancelled)
+            early = pool.submit(
+                _early, starts, first.fleets, state, seed, time_limit_s, limit, cancelled
+            )
             search = _search(problem, starts, limit)
             pause_s = limit - (1 - ROOT_PART) * time_limit_s
             root = guarded(lambda: search.root(pause_at_s=pause_s)) if search else None
@@ -130,17 +121,20 @@ def plan_lp(
 
 def _early(
     starts: list[Start],
+    fleets: list[Fleet],
     state: Incumbent,
     seed: int,
     time_limit_s: float,
     limit: float,
     cancelled: Event,
 ) -> list[Start]:
-    """Do what needs no relaxation while that is solved: share slack better, improve the best.
+    """Do what needs no relaxation while that is solved.
 
-    Only plans with a way to share slack are returned; what improvement finds goes to the state.
+    That is to share slack better, to change fleets, and to improve the best plan; what improvement
+    finds goes to the state only.
     """
-    shared = _share_slack(starts, seed, 0.15 * time_limit_s, limit, cancelled)
+    shared = _share_slack(starts, seed, 0.1 * time_limit_s, limit, cancelled)
+    shared += _other_fleets(fleets, state, seed, 0.15 * time_limit_s, limit)
     best = distinct([*starts, *shared])[0].plan
 
     def stop(plan: Plan) -> bool:
@@ -181,41 +175,13 @@ def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | 
     return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=cost_usd)
 
 
-def _starts(problem: Problem, time_limit_s: float, limit: float) -> tuple[list[Start], bool]:
-    """Return quick plans, cheapest first, and whether an interrupt cut them short.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        It came before there was any plan.
-    """
-    found: list[Start] = []
-    try:
-        return _all_starts(problem, time_limit_s, limit, found), False
-    except (KeyboardInterrupt, SystemError) as error:
-        require_interrupt(error)
-        if not found:
-            raise
-        logger.warning("interrupted: the best plan so far is kept")
-        return distinct(found), True
-
-
-def _all_starts(
-    problem: Problem, time_limit_s: float, limit: float, found: list[Start]
+def _other_fleets(
+    fleets: list[Fleet], state: Incumbent, seed: int, effort_s: float, limit: float
 ) -> list[Start]:
-    """Return quick plans of every simple scheduler, cheapest first; ``found`` gets each at once."""
-    effort_s = 0.15 * time_limit_s
-    starts = quick_starts(problem, effort_s=effort_s, clock_limit_s=limit, found=found)
-    many = len(problem.workflow) > MOST_CLASSIC
-    for name in SIMPLE if many else (*SIMPLE, *CLASSIC):
-        try:
-            plan = get_scheduler(name)(problem, rng=np.random.default_rng(0))
-        except InputError as error:  # no single machine fits everything: the others will do
-            logger.info("planner %r does not apply: %s", name, error)
-            continue
-        if lateness_s(plan) == 0.0:
-            starts.append(Start(plan, Setting(), None, Offer.whole(problem)))
-    return distinct(starts)
+    """Change the best fleets."""
+    cost_usd = FLEET_WITHIN * state.plan.cost_usd
+    found = climb(fleets, seed=seed, effort_s=effort_s, cost_usd=cost_usd, clock_limit_s=limit)
+    return [fleet.start for fleet in found]
 
 
 def _improve_all(

@@ -23,6 +23,8 @@ from autoscale.schedulers.list_scheduler import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoscale.lp.bound import Bound
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
@@ -126,7 +128,7 @@ def quick_starts(
     *,
     effort_s: float,
     clock_limit_s: float,
-    found: list[Start] | None = None,
+    keep: Callable[[Start], None] | None = None,
 ) -> list[Start]:
     """Return feasible plans, cheapest first, none twice; at least one is always tried.
 
@@ -138,8 +140,8 @@ def quick_starts(
         Effort in nominal seconds.
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further schedule is begun.
-    found
-        Gets every plan as soon as there is one, for callers that may be interrupted.
+    keep
+        Called with every plan as soon as there is one.
     """
     tries = [
         (weight, Setting(prefer=kind, share_power=power), offer)
@@ -148,18 +150,24 @@ def quick_starts(
         for kind in [-1, *preferred_types(offer.problem)]
         for weight in slack_weights(problem)
     ]
-    starts: list[Start] = found if found is not None else []
+    starts: list[Start] = []
+
+    def found(start: Start) -> None:
+        starts.append(start)
+        if keep is not None:
+            keep(start)
+
     for number, (weight, setting, offer) in enumerate(tries):
         spent = number * nominal_s(problem)
         if starts and (spent > effort_s or time.perf_counter() > clock_limit_s):
             break
         plan = list_plan(offer.problem, targets_s(offer.problem, weight), setting)
         if lateness_s(plan) == 0.0:
-            starts.append(Start(offer.lift(tighten(plan), problem), setting, weight, offer))
+            found(Start(offer.lift(tighten(plan), problem), setting, weight, offer))
     if problem.quotas:
         plan = soonest(problem)
         if lateness_s(plan) == 0.0:
-            starts.append(Start(tighten(plan), Setting(), None, Offer.whole(problem)))
+            found(Start(tighten(plan), Setting(), None, Offer.whole(problem)))
     return distinct(starts)
 
 
