@@ -32,7 +32,7 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, compare, fitting, listing, pareto, reporting
+    from autoscale.cli import commands, compare, experiment, fitting, listing, pareto, reporting
     from autoscale.version import __version__
 
     app = App(
@@ -53,6 +53,7 @@ def build_app() -> App:
     app.command(commands.check)
     app.command(commands.simulate)
     app.command(fitting.fit)
+    app.command(experiment.experiment)
     app.command(commands.explain)
     app.command(commands.diff)
     app.command(reporting.report)
