@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SHELLS = ("console", "sh", "bash")
+SETTING_UP = "python3 -m venv"
+"""Commands that set the project up are run by ``.ci/run``."""
 TEXTS = ("", "text", "mermaid")
 MOST_S = 1.0
 
@@ -136,7 +138,7 @@ def commands_of(code: str) -> Iterator[tuple[str, str]]:
     for line in code.replace("\\\n", " ").splitlines():
         if with_prompts and not line.startswith("$ "):
             found[-1][1].append(line)
-        elif line.strip() and not line.startswith("#"):
+        elif line.strip() and not line.startswith(("#", SETTING_UP)):
             found.append((line.removeprefix("$ "), []))
     for command, shown in found:
         assert command.startswith("autoscale "), f"cannot be run here: {command}"
