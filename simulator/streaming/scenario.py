@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.model.billing import Billing
-from autoscale.model.catalog import unknown
 from autoscale.model.problem import Problem
 from autoscale.policies.about import Terms
 from autoscale.policies.protocol import Job
