@@ -193,6 +193,8 @@ class Scenario:
         What policies may spend, see :class:`~autoscale.policies.about.Terms`.
     note
         Where its figures come from, free text.
+    doubts
+        What was doubtful in its files, one line each.
     """
 
     name: str
@@ -205,6 +207,7 @@ class Scenario:
     budget_usd_per_hour: float | None = None
     budget_usd: float | None = None
     note: str = ""
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.horizon_s < math.inf:

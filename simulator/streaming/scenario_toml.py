@@ -112,9 +112,16 @@ def scenario_of(document: Any, *, where: str, folder: Path) -> Scenario:
         ),
         budget_usd_per_hour=terms.money("budget_per_hour"),
         budget_usd=terms.money("budget"),
+        doubts=tuple(dict.fromkeys(_doubts(source))),
     )
     top.made(lambda: scenario.luck)
     return scenario
+
+
+def _doubts(source: Source) -> list[str]:
+    """Return what was doubtful in the files that a source was read from."""
+    found = list(source.arrivals.notes) if isinstance(source, Traced) else []
+    return found + [note for workflow in source.examples for note in workflow.notes]
 
 
 def _source(top: Entries, where: str, folder: Path) -> Source:
