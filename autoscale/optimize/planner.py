@@ -51,7 +51,7 @@ PLANNERS = (*OURS, *SCHEDULERS)
 CERTIFYING = {"lp": "HiGHS", "exact": "CP-SAT"}
 """Planners that search for a bound of their own, and what solves for it."""
 
-LARGE_TABLE = 1_000_000
+LARGE_TABLE = 2_000
 """Durations (classes of tasks times types) beyond which dominated types are left out at once."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from autoscale.model.problem import Problem
+    from autoscale.plan.plan import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,12 @@ sharing slack where many short tasks need many machines at once."""
 
 MOST_CLASSIC = 2000
 """Above so many tasks these take too long."""
+
+EFFORT = 0.08
+"""Part of the time limit that list schedules may take, and fleets as well."""
+
+CLASSIC_PART = 0.1
+"""Part of the time that is left after which these try nothing further."""
 
 FLEET_WITHIN = 1.1
 """A fleet is worth a start when it costs at most this much of the best plan."""
@@ -56,14 +64,19 @@ class Starts:
         tell: Callable[[float, float], None],
     ) -> None:
         self.problem, self.limit, self.tell = problem, limit, tell
-        self.effort_s = 0.15 * time_limit_s
+        self.effort_s = EFFORT * time_limit_s
         self.bound_usd = work_bound_usd(problem)
         self.best_usd = np.inf
         self.found: list[Start] = []
         self.fleets: list[Fleet] = []
 
-    def make(self) -> bool:
-        """Make all of them; return whether an interrupt cut that short.
+    @property
+    def best(self) -> Start:
+        """The cheapest so far."""
+        return min(self.found, key=lambda start: start.plan.cost_usd)
+
+    def begin(self) -> bool:
+        """Make the first ones, and go on while there is none; return whether interrupted.
 
         Raises
         ------
@@ -71,9 +84,9 @@ class Starts:
             It came before there was any plan.
         """
         try:
-            self._simple()
-            self._quick()
-            self._fleets()
+            self._named(SIMPLE)
+            if not self.found:
+                self._quick(lambda start: False)
         except (KeyboardInterrupt, SystemError) as error:
             require_interrupt(error)
             if not self.found:
@@ -82,27 +95,47 @@ class Starts:
             return True
         return False
 
+    def make(self, stop: Callable[[Plan], bool]) -> None:
+        """Make the others; ``stop`` is called with each plan and ends it when true."""
+        self._fleets()
+        if self.fleets and stop(self.fleets[0].start.plan):
+            return
+        if self._quick(lambda start: stop(start.plan)):
+            return
+        if len(self.problem.workflow) <= MOST_CLASSIC:
+            self._named(CLASSIC)
+
     def _keep(self, start: Start) -> None:
         self.found.append(start)
         if start.plan.cost_usd < self.best_usd * (1 - 1e-9):
             self.best_usd = start.plan.cost_usd
             self.tell(self.best_usd, self.bound_usd)
 
-    def _simple(self) -> None:
-        many = len(self.problem.workflow) > MOST_CLASSIC
-        for name in SIMPLE if many else (*SIMPLE, *CLASSIC):
+    def _named(self, names: tuple[str, ...]) -> None:
+        limit_s = max(0.0, CLASSIC_PART * (self.limit - time.perf_counter()))
+        for name in names:
             try:
-                plan = get_scheduler(name)(self.problem, rng=np.random.default_rng(0))
+                plan = get_scheduler(name)(
+                    self.problem, rng=np.random.default_rng(0), time_limit_s=limit_s
+                )
             except InputError as error:  # no single machine fits everything: the others will do
                 logger.info("planner %r does not apply: %s", name, error)
                 continue
             if lateness_s(plan) == 0.0:
                 self._keep(Start(plan, Setting(), None, Offer.whole(self.problem)))
 
-    def _quick(self) -> None:
-        quick_starts(
-            self.problem, effort_s=self.effort_s, clock_limit_s=self.limit, keep=self._keep
-        )
+    def _quick(self, stop: Callable[[Start], bool]) -> bool:
+        """Make list schedules; return whether ``stop`` ended that."""
+        over = False
+
+        def keep(start: Start) -> bool:
+            nonlocal over
+            self._keep(start)
+            over = stop(start)
+            return over
+
+        quick_starts(self.problem, effort_s=self.effort_s, clock_limit_s=self.limit, keep=keep)
+        return over
 
     def _fleets(self) -> None:
         if self.problem.deadline_s is None or self.problem.quotas:
