@@ -145,6 +145,7 @@ class Kernel:
         )
         self._leases = self._lease_columns(duration_s, need)
         self._luck = _coded(Draws.of(chance, problem.boot_s, seed))
+        self._seed = seed
         self._rules = _rules(plan, chance)
         self._scratch = (
             np.empty(n),
@@ -158,7 +159,9 @@ class Kernel:
 
     def reseed(self, seed: int) -> None:
         """Take another luck; what is laid out of the plan stays."""
-        self._luck = (keys_of(seed), *self._luck[1:])
+        if seed != self._seed:
+            self._luck = (keys_of(seed), *self._luck[1:])
+            self._seed = seed
 
     def _lease_columns(self, duration_s: FloatArray, need: Any) -> tuple[Any, ...]:
         plan = self.plan

@@ -102,7 +102,7 @@ class Rows:
     errors
         By row: status and text of runs that failed or were given up.
     seconds
-        Wall time of all of them.
+        Processor time of all of them.
     """
 
     seed: IntArray
