@@ -1,13 +1,14 @@
 """Experiments: killed at random, and how fast with one worker and with two.
 
 usage: python benchmarks/experiments.py kill [--kills 200] [--seeds 12] [--engine local] [--seed 0]
+                                             [--longest 4]
        python benchmarks/experiments.py speed [--runs 10000] [--tasks 1000] [--rounds 3]
                                               [--chance noise|failures|links] [--workers 1,2]
 
 ``kill`` runs an experiment of 160 runs a seed (compiled kernel and engine) again and again, kills
-its driver or one of its workers with SIGKILL at moments up to the time that it takes unkilled,
-goes on with --resume, and counts recorded runs that were lost or recorded twice, and final tables
-that differ from the unkilled one.
+its driver or one of its workers with SIGKILL at random moments after its start, its first workers
+or the first result that it records, goes on with --resume, and counts recorded runs that were lost
+or recorded twice, and final tables that differ from the unkilled one.
 
 ``speed`` plays one plan many times, all runs stored and the table written, and prints the wall
 time of the whole session, start of the workers included, the best of some rounds.
@@ -70,7 +71,7 @@ def kill(options: argparse.Namespace) -> None:
         print(f"{unkilled_s:6.0f} s: unkilled", flush=True)
         tally = kill_at_random(
             file, Path(folder), reference, options.kills, seed=options.seed,
-            engine=options.engine, longest_s=1.2 * unkilled_s, tell=tell,
+            engine=options.engine, longest_s=options.longest, tell=tell,
         )  # fmt: skip
     print("| engine | kills | of drivers | of workers | rounds | runs recorded | lost | twice "
           "| tables that differ | seconds |")  # fmt: skip
@@ -138,6 +139,7 @@ def main() -> None:
     killing.add_argument("--seeds", type=int, default=12)
     killing.add_argument("--seed", type=int, default=0)
     killing.add_argument("--engine", default="local")
+    killing.add_argument("--longest", type=float, default=4.0)
     killing.set_defaults(do=kill)
     speeding = kinds.add_parser("speed")
     speeding.add_argument("--runs", type=int, default=10_000)

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from glob import glob, has_magic
-from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from autoscale.api import EXAMPLE, make_problem, read_workflow
 from autoscale.errors import InputError
-from autoscale.formats.catalog_csv import load_catalog, shipped_catalogs
-from autoscale.model.catalog import unknown
-from autoscale.model.workflow import Workflow
-from autoscale.optimize.planner import PLANNERS
-from autoscale.units import parse_duration
 from autoscale.version import __version__
-from simulator.chance import Chance, read_chance, shipped_chances
 from simulator.experiments.digests import digest
-from simulator.experiments.spec import NONE, Experiment, Goal, Grid, Offer, Planner, WorkflowFile
+from simulator.experiments.lookup import Lookup, grids_of, seeds_of, workflow_names
+from simulator.experiments.spec import OWN, Experiment, Goal, Grid, Planner, field_names
+from simulator.streaming.scenario import Scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from autoscale.model.problem import Problem
+    from simulator.chance import Chance
+    from simulator.streaming.running import Maker
 
 _T = TypeVar("_T")
 
@@ -58,6 +53,29 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class StreamCase:
+    """A scenario and the policy that runs its streams.
+
+    Parameters
+    ----------
+    key
+        Digest of both, without the scenario's chance.
+    scenario, policy
+        What the experiment calls them.
+    source
+        The scenario, with the chance of its runs.
+    maker
+        Makes the policy.
+    """
+
+    key: str
+    scenario: str
+    policy: str
+    source: Scenario
+    maker: Maker
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
     """Runs that differ in their luck alone: seeds times replications of a case under a chance.
 
@@ -77,7 +95,7 @@ class Cell:
     """
 
     key: str
-    case: Case
+    case: Case | StreamCase
     chance: str
     luck: Chance
     seeds: Sequence[int]
@@ -121,12 +139,13 @@ class Cases:
 def count_runs(experiment: Experiment) -> int:
     """Return how many runs an experiment has; of workflows only the names are looked at."""
     total = 0
-    for grid in _grids(experiment):
-        axes = (
-            _workflow_names(experiment, grid), grid.catalogs, grid.billing, grid.goals,
-            grid.planners, grid.chances, _seeds(grid),
-        )  # fmt: skip
-        total += math.prod(len(axis) for axis in axes) * grid.replications
+    for grid in grids_of(experiment):
+        axes: tuple[Sequence[Any], ...] = (grid.scenarios, grid.policies)
+        if not grid.scenarios:
+            names = workflow_names(experiment, grid)
+            axes = (names, grid.catalogs, grid.billing, grid.goals, grid.planners)
+        sizes = [len(axis) for axis in (*axes, grid.chances, seeds_of(grid))]
+        total += math.prod(sizes) * grid.replications
     return total
 
 
@@ -139,31 +158,40 @@ def resolve(experiment: Experiment) -> Cases:
         An unknown name, an unreadable file, a task that fits no type of a catalogue, the same
         run twice; the entry is named.
     """
-    lookup = _Lookup(experiment)
+    lookup = Lookup(experiment)
     plans: dict[str, Case] = {}
     cells: dict[str, Cell] = {}
     first = 0
-    for grid in _grids(experiment):
-        for case in _cases(grid, lookup):
-            case = plans.setdefault(case.key, case)
-            for name in grid.chances:
-                luck = lookup.chance(name)
-                key = digest(case.key, luck, experiment.early)
-                cell = Cell(
-                    key=key, case=case, chance=name, luck=luck,
-                    seeds=_seeds(grid),
-                    replications=grid.replications, first=first, early=experiment.early,
-                )  # fmt: skip
-                if key in cells:
-                    raise InputError(_twice(cells[key], cell))
-                cells[key] = cell
-                first += len(cell)
+    for grid in grids_of(experiment):
+        for case, name, luck in _combined(grid, lookup):
+            one = plans.setdefault(case.key, case) if isinstance(case, Case) else case
+            early = experiment.early and isinstance(case, Case)
+            cell = Cell(
+                key=digest(case.key, luck, early), case=one, chance=name, luck=luck,
+                seeds=seeds_of(grid), replications=grid.replications, first=first, early=early,
+            )  # fmt: skip
+            if cell.key in cells:
+                raise InputError(_twice(cells[cell.key], cell))
+            cells[cell.key] = cell
+            first += len(cell)
     return Cases(name=experiment.name, plans=tuple(plans.values()), cells=tuple(cells.values()))
+
+
+def _combined(grid: Grid, lookup: Lookup) -> Iterator[tuple[Case | StreamCase, str, Chance]]:
+    """Yield the cases of a grid under each chance, in order."""
+    if grid.scenarios:
+        yield from _stream_cases(grid, lookup)
+        return
+    for case in _cases(grid, lookup):
+        for name in grid.chances:
+            yield case, name, lookup.chance(name)
 
 
 def _twice(one: Cell, other: Cell) -> str:
     def shown(cell: Cell) -> str:
         case = cell.case
+        if isinstance(case, StreamCase):
+            return f"{case.scenario}, {case.policy}, {cell.chance}"
         return f"{case.workflow}, {case.catalog}, {case.billing}, {case.planner}, {cell.chance}"
 
     return (
@@ -172,17 +200,30 @@ def _twice(one: Cell, other: Cell) -> str:
     )
 
 
-def _seeds(grid: Grid) -> Sequence[int]:
-    return grid.seeds  # type: ignore[return-value]  # normalised where it was made
+def _stream_cases(grid: Grid, lookup: Lookup) -> Iterator[tuple[StreamCase, str, Chance]]:
+    """Yield the cases of a grid of scenarios; each policy is told the terms once, as a check."""
+    for name in grid.scenarios:
+        scenario = lookup.scenario(name)
+        parts = {k: getattr(scenario, k) for k in field_names(Scenario)}
+        unnamed = {k: v for k, v in parts.items() if k not in ("name", "note", "chance")}
+        scenario_key = digest(__version__, unnamed)
+        for policy in grid.policies:
+            maker = lookup.policy(policy)
+            lookup.named("policy", policy, lambda: maker(terms=scenario.terms(0)))  # noqa: B023
+            for chance in grid.chances:
+                luck = scenario.chance if chance == OWN else lookup.chance(chance)
+                source = scenario.replace(chance=luck)
+                lookup.named("scenario", name, lambda: source.luck)  # noqa: B023
+                case = StreamCase(
+                    key=digest(scenario_key, policy), scenario=lookup.label(name), policy=policy,
+                    source=source, maker=maker,
+                )  # fmt: skip
+                yield case, chance, luck
 
 
-def _grids(experiment: Experiment) -> tuple[Grid, ...]:
-    return experiment.grids  # type: ignore[return-value]  # normalised where it was made
-
-
-def _cases(grid: Grid, lookup: _Lookup) -> Iterator[Case]:
+def _cases(grid: Grid, lookup: Lookup) -> Iterator[Case]:
     """Yield the cases of a grid in order."""
-    for name in _workflow_names(lookup.experiment, grid):
+    for name in workflow_names(lookup.experiment, grid):
         for catalog in grid.catalogs:
             for billing in grid.billing:
                 base = lookup.problem(name, catalog, billing)
@@ -206,107 +247,3 @@ def _with_goal(problem: Problem, goal: Goal) -> Problem:
         deadline_s = problem.boot_s + goal.deadline_factor * path_s
     given: dict[str, Any] = {"deadline_s": deadline_s, "budget_usd": goal.budget_usd}
     return problem.replace(**{k: v for k, v in given.items() if v is not None})
-
-
-def _workflow_names(experiment: Experiment, grid: Grid) -> list[str]:
-    """Return the workflows of a grid, patterns of paths replaced by what matches them."""
-    names: dict[str, None] = {}
-    for text in grid.workflows:
-        if text in experiment.workflows or text.startswith(EXAMPLE) or not has_magic(text):
-            names[text] = None
-            continue
-        found = sorted(glob(str(Path(experiment.folder, text)), recursive=True))
-        if not found:
-            raise InputError(f"workflows: no file matches {text!r} in {experiment.folder}")
-        names.update(dict.fromkeys(found))
-    return list(names)
-
-
-def _stem(name: str) -> str:
-    """Return a path's file name without its endings."""
-    return PurePath(name.removeprefix(EXAMPLE)).name.split(".")[0]
-
-
-class _Lookup:
-    """What names stand for; everything is read once."""
-
-    def __init__(self, experiment: Experiment) -> None:
-        self.experiment = experiment
-        self._found: dict[tuple[str, ...], Any] = {}
-        paths = {n for g in _grids(experiment) for n in _workflow_names(experiment, g)}
-        stems = [_stem(path) for path in paths if path not in experiment.workflows]
-        self._shared = {s for s in stems if stems.count(s) > 1} | set(experiment.workflows)
-
-    def _once(self, kind: str, name: str, make: Callable[[], _T]) -> _T:
-        if (kind, name) not in self._found:
-            try:
-                self._found[kind, name] = make()
-            except InputError as error:
-                raise InputError(f"experiment: {kind} {name!r}: {error}") from None
-        found: _T = self._found[kind, name]
-        return found
-
-    def label(self, name: str) -> str:
-        """Return what tables call a workflow: its defined name, or the stem of its path."""
-        if name in self.experiment.workflows:
-            return name
-        return name if _stem(name) in self._shared else _stem(name)
-
-    def _path(self, text: str) -> str:
-        return str(Path(self.experiment.folder, text))
-
-    def workflow(self, name: str) -> Workflow:
-        defined = self.experiment.workflows.get(name, WorkflowFile(path=name))
-        if isinstance(defined, Workflow):
-            return defined
-        runtime = defined.default_runtime
-        runtime_s = parse_duration(runtime) if isinstance(runtime, str) else runtime
-        path = defined.path if defined.path.startswith(EXAMPLE) else self._path(defined.path)
-        return self._once(
-            "workflow", name, lambda: read_workflow(path, default_runtime_s=runtime_s)
-        )
-
-    def problem(self, workflow: str, catalog: str, billing: str) -> Problem:
-        offer = self.experiment.catalogs.get(catalog, Offer(catalog=catalog))
-        shipped = offer.catalog in shipped_catalogs()
-        if not shipped and not offer.catalog.endswith(".csv") and catalog == offer.catalog:
-            known = [*self.experiment.catalogs, *shipped_catalogs()]
-            raise InputError(
-                f"experiment: {unknown('catalogue', catalog, known)} (or give a .csv file)"
-            )
-        path = offer.catalog if shipped else self._path(offer.catalog)
-        types = self._once("catalogue", catalog, lambda: load_catalog(path))
-        rules = {
-            name: getattr(offer, name)
-            for name in ("region", "types", "purchase", "boot", "transfers", "storage_bandwidth")
-        }
-        found = self.workflow(workflow)
-        return self._once(
-            "problem",
-            f"{self.label(workflow)}, {catalog}, {billing}",
-            lambda: make_problem(
-                found, catalog=types, billing=billing, quotas=tuple(offer.quotas),
-                allowed=tuple(offer.allowed), **rules,
-            ),
-        )  # fmt: skip
-
-    def planner(self, name: str) -> Planner:
-        if name in self.experiment.planners:
-            return self.experiment.planners[name]
-        if name not in PLANNERS:
-            raise InputError(
-                f"experiment: {unknown('planner', name, [*self.experiment.planners, *PLANNERS])}"
-            )
-        return Planner(planner=name)
-
-    def chance(self, name: str) -> Chance:
-        if name == NONE:
-            return Chance()
-        if name in self.experiment.chances:
-            return self.experiment.chances[name]
-        if name in shipped_chances():
-            return self._once("chance", name, lambda: read_chance(name))
-        if not name.endswith(".toml"):
-            known = [NONE, *self.experiment.chances, *shipped_chances()]
-            raise InputError(f"experiment: {unknown('chance', name, known)} (or give a .toml file)")
-        return self._once("chance", name, lambda: read_chance(self._path(name)))

@@ -57,8 +57,10 @@ given. ``lower_bound_usd`` (or, where only a budget was given, ``lower_bound_s``
 bound that any planner of the experiment certified for the problem, and ``gap`` how far the planned
 cost (makespan) is above it. ``leases`` counts machines, replacements included; ``lost_leases``
 those that failed or were interrupted. ``tardiness_s`` is how late the run was, 0 in time.
-For streams, ``misses`` is the share of jobs that missed their deadline, ``turnaround_s`` the mean,
-``regret`` the cost relative to the best policy of the experiment with the same luck, minus 1."""
+For streams, ``misses`` is the share of jobs with a deadline that missed it, ``turnaround_s`` and
+``tardiness_s`` are means over jobs, and ``regret`` is the cost relative to the cheapest policy of
+the experiment on the same stream with the same luck, minus 1, whatever that one missed; a run that
+was stopped has failed."""
 
 LOST = {
     "attempts": "float64",

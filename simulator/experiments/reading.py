@@ -20,13 +20,14 @@ from simulator.experiments.spec import (
     WorkflowFile,
     field_names,
 )
+from simulator.streaming.scenario_toml import scenario_of
 
 if TYPE_CHECKING:
     from autoscale.formats.files import PathLike
 
 _T = TypeVar("_T")
 
-KEYS = ("name", "early", "grid", "workflows", "catalogs", "planners", "chances")
+KEYS = ("name", "early", "grid", "workflows", "catalogs", "planners", "chances", "scenarios")
 """Top-level keys of the file."""
 
 KINDS: dict[str, type[Any]] = {"workflows": WorkflowFile, "catalogs": Offer, "planners": Planner}
@@ -112,18 +113,26 @@ def experiment_of(document: Mapping[str, Any], *, where: str, folder: Path) -> E
         }
         for key, kind in KINDS.items()
     }
-    chances = {
-        label: chance_of(
-            _table(table, f"{where}: [chances.{label}]"),
-            where=f"{where}: [chances.{label}]",
-            folder=folder,
-        )
-        for label, table in _table(document.get("chances", {}), f"{where}: [chances]").items()
-    }
+    chances = _described("chances", chance_of, document, where, folder)
+    scenarios = _described("scenarios", scenario_of, document, where, folder)
     return _named(where, lambda: Experiment(
-        name=name, grids=_grids(document["grid"], where), chances=chances,
+        name=name, grids=_grids(document["grid"], where), chances=chances, scenarios=scenarios,
         early=document.get("early", False), folder=folder, **defined,
     ))  # fmt: skip
+
+
+def _described(
+    key: str, make: Callable[..., _T], document: Mapping[str, Any], where: str, folder: Path
+) -> dict[str, _T]:
+    """Return what is written out in tables that have files of their own elsewhere."""
+    return {
+        label: make(
+            _table(table, f"{where}: [{key}.{label}]"),
+            where=f"{where}: [{key}.{label}]",
+            folder=folder,
+        )
+        for label, table in _table(document.get(key, {}), f"{where}: [{key}]").items()
+    }
 
 
 def _unknown_key(key: str) -> str:
@@ -154,8 +163,8 @@ def _made(kind: type[Any], given: Any, where: str) -> Any:
     for key in table:
         if key not in known:
             raise InputError(f"{where}: {unknown('key', key, known)}")
-    required = known[0]  # the only field of each kind without a default
-    if required not in table:
+    required = known[0]
+    if kind is not Grid and required not in table:  # the only field without a default
         raise InputError(f"{where}: {required}: expected a value, got none")
     return _named(where, lambda: kind(**table))
 

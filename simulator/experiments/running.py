@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from simulator.experiments.amount import seconds_of_run
-from simulator.experiments.cases import Cases, Cell, resolve
+from simulator.experiments.cases import Cases, Cell, StreamCase, resolve
 from simulator.experiments.engines import Failed, Pool, drive, make_pool
 from simulator.experiments.runs import (
     Batch,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from autoscale.formats.files import PathLike
     from autoscale.model.arrays import IntArray
     from autoscale.plan.plan import Plan
+    from simulator.experiments.cases import Case
     from simulator.experiments.spec import Experiment
 
 JOB_S = 0.5
@@ -190,7 +191,7 @@ def _result(
     without = {"failed": 0, "infeasible": 0}
     errors = Counter(store.errors())
     for cell in cases.cells:
-        record = plans.get(cell.case.key)
+        record = plans.get(cell.case.key)  # streams have none
         if record is not None and record.status in without:
             without[record.status] += len(cell)
             errors[record.error] += len(cell)
@@ -254,7 +255,11 @@ class _Session:
     def play(self) -> None:
         """Play every run that is not recorded yet."""
         plans, counts = self.store.plans(), self.store.counts()
-        planned = [cell for cell in self.cases.cells if plans[cell.case.key].status == "done"]
+        planned = [
+            cell
+            for cell in self.cases.cells
+            if isinstance(cell.case, StreamCase) or plans[cell.case.key].status == "done"
+        ]
         total = sum(len(cell) for cell in planned)
         found = done = sum(counts.get(self._ids[cell.key], 0) for cell in planned)
         failed = 0
@@ -313,19 +318,18 @@ class _Session:
         return Batch(
             cell=self._ids[cell.key],
             key=cell.key,
-            plan=self._plan_of(cell),
+            what=cell.case if isinstance(cell.case, StreamCase) else self._plan_of(cell.case),
             luck=cell.luck,
             early=cell.early,
             seed=seeds[index // cell.replications],
             replication=index % cell.replications,
         )
 
-    def _plan_of(self, cell: Cell) -> Plan:
-        """Return the stored plan of a cell; the last one is kept."""
-        key = cell.case.key
-        if self._last_plan is None or self._last_plan[0] != key:
-            plan = stored_plan(self.store.document(key), cell.case.problem.workflow)
-            self._last_plan = (key, plan)
+    def _plan_of(self, case: Case) -> Plan:
+        """Return the stored plan of a case; the last one is kept."""
+        if self._last_plan is None or self._last_plan[0] != case.key:
+            plan = stored_plan(self.store.document(case.key), case.problem.workflow)
+            self._last_plan = (case.key, plan)
         return self._last_plan[1]
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import math
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from autoscale.errors import AutoscaleError, InfeasibleError, InputError, LimitError
-from simulator.experiments.store import PlanRecord, Rows
-from simulator.replay import FIGURES
+from simulator.experiments.cases import StreamCase
+from simulator.experiments.store import FIGURES, PlanRecord, Rows
+from simulator.machine import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +52,8 @@ class Batch:
     ----------
     cell, key
         Number of the cell in the store, and its key.
-    plan
-        What to play.
+    what
+        The plan to play, or the scenario and its policy.
     luck
         The chance.
     early
@@ -62,7 +64,7 @@ class Batch:
 
     cell: int
     key: str
-    plan: Plan
+    what: Plan | StreamCase
     luck: Chance
     early: bool
     seed: IntArray
@@ -74,7 +76,7 @@ class Batch:
     def part(self, which: slice) -> Batch:
         """Return some of the runs."""
         return Batch(
-            cell=self.cell, key=self.key, plan=self.plan, luck=self.luck, early=self.early,
+            cell=self.cell, key=self.key, what=self.what, luck=self.luck, early=self.early,
             seed=self.seed[which], replication=self.replication[which],
         )  # fmt: skip
 
@@ -151,7 +153,7 @@ def play(batch: Batch) -> Rows:
         except Exception as error:
             errors[row] = ("failed", _told(error))
             continue
-        figures[row] = found
+        figures[row, : found.size] = found
         if reason is not None:
             errors[row] = ("done", reason)
     seconds = time.process_time() - began
@@ -182,7 +184,9 @@ def _player(batch: Batch) -> Callable[[int, int], tuple[FloatArray, str | None]]
     from simulator.replay import Kernel, figures_of, kernel_knows
     from simulator.running import simulate
 
-    plan, luck, early = batch.plan, batch.luck, batch.early
+    if isinstance(batch.what, StreamCase):
+        return partial(_stream_figures, batch.what)
+    plan, luck, early = batch.what, batch.luck, batch.early
     kernel: Kernel | None = None
 
     def play_one(seed: int, replication: int) -> tuple[FloatArray, str | None]:
@@ -198,6 +202,39 @@ def _player(batch: Batch) -> Callable[[int, int], tuple[FloatArray, str | None]]
         return figures_of(plan, result), result.reason
 
     return play_one
+
+
+def _stream_figures(case: StreamCase, seed: int, replication: int) -> tuple[FloatArray, str | None]:
+    """Let a policy run a stream: its figures, and why it was stopped if it was."""
+    from simulator.streaming.report import JobRecords
+    from simulator.streams import run_policy
+
+    scenario = case.source
+    stream = scenario.stream(seed)
+    policy = case.maker(terms=scenario.terms(seed))
+    result = run_policy(
+        stream.jobs, policy, scenario.luck, seed=seed, run=replication, limit_s=scenario.limit_s,
+        until_s=scenario.horizon_s if scenario.is_ensemble else math.inf,
+    )  # fmt: skip
+    if result.reason is not None:
+        raise InputError(f"stopped: {result.reason}")
+    jobs = JobRecords.of(stream, result)
+    due = ~np.isnan(jobs.deadline_s)
+    ended = ~np.isnan(jobs.end_s)
+    figures = {
+        "cost_usd": result.cost_usd,
+        "makespan_s": result.makespan_s,
+        "attempts": result.tasks.attempts.sum(),
+        "machines": result.n_leases,
+        "lost_machines": np.isin(result.leases.outcome, LOST).sum(),
+        "busy_vcpu_s": result.leases.busy_vcpu_s.sum(),
+        "leased_vcpu_s": np.nansum(result.leased_vcpu_s),
+        "tasks": len(result.problem.workflow),
+        "misses": jobs.missed.sum() / due.sum() if due.any() else math.nan,
+        "turnaround_s": jobs.turnaround_s[ended].mean() if ended.any() else math.nan,
+        "tardiness_s": jobs.tardiness_s[ended].mean() if ended.any() else math.nan,
+    }
+    return np.array([float(figures.get(name, math.nan)) for name in FIGURES]), None
 
 
 def _told(error: Exception) -> str:

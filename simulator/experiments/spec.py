@@ -1,4 +1,4 @@
-"""What an experiment is: grids of workflows, offers, goals, planners and chance, by name.
+"""What an experiment is: grids of workflows and planners, or of scenarios and policies, by name.
 
 A :class:`Grid` says which names are combined with which; an :class:`Experiment` has the grids and
 what the names stand for. :func:`read_experiment` reads both from a TOML file.
@@ -22,12 +22,22 @@ if TYPE_CHECKING:
 
     from autoscale.model.workflow import Workflow
     from simulator.chance import Chance
+    from simulator.streaming.running import Maker
+    from simulator.streaming.scenario import Scenario
 
 Texts: TypeAlias = "str | Sequence[str]"
 Figures: TypeAlias = "str | float | Sequence[str | float]"
 
 NONE = "none"
 """Name of the chance in which nothing goes otherwise than planned."""
+
+OWN = "own"
+"""Name of the chance that a scenario states itself."""
+
+WORKFLOW_AXES = (
+    "catalogs", "billing", "deadline_factors", "deadlines", "budgets", "planners",
+)  # fmt: skip
+"""Axes of a grid of workflows; scenarios state such things themselves."""
 
 MOST_SEED = 2**63
 """Seeds and replications are below this."""
@@ -56,6 +66,9 @@ class Goal:
 class Grid:
     """Names that are combined, each with each; a single one may stand for a list of one.
 
+    A grid is either of workflows, which planners plan, or of scenarios, whose streams of workflows
+    online policies run.
+
     Parameters
     ----------
     workflows
@@ -71,17 +84,23 @@ class Grid:
         US dollars, or text; each with each deadline.
     planners
         Defined names, or names of planners.
+    scenarios
+        Defined names, shipped ones, or paths of TOML files.
+    policies
+        Defined names, or names of policies; with scenarios.
     chances
-        Defined names, shipped ones, paths of TOML files, or ``none``.
+        Defined names, shipped ones, paths of TOML files, or ``none``, which they are if not given;
+        with scenarios also ``own``, which they are then.
     seeds
-        Which luck; a number ``n`` stands for the seeds 0 to n - 1.
+        Which luck, and for scenarios which stream; a number ``n`` stands for 0 to n - 1.
     replications
         Runs for each seed.
 
     Raises
     ------
     InputError
-        No workflow, an empty list, a name twice, a figure out of range; the field is named.
+        Neither workflows nor scenarios or both, an axis that does not belong to them, an empty
+        list, a name twice, a figure out of range; the field is named.
 
     Examples
     --------
@@ -90,14 +109,16 @@ class Grid:
     (range(0, 3), 2)
     """
 
-    workflows: Texts
+    workflows: Texts = ()
     catalogs: Texts = ("aws",)
     billing: Texts = ("second",)
     deadline_factors: Figures = ()
     deadlines: Figures = ()
     budgets: Figures = ()
     planners: Texts = ("lp",)
-    chances: Texts = (NONE,)
+    scenarios: Texts = ()
+    policies: Texts = ()
+    chances: Texts = ()
     seeds: int | Sequence[int] = (0,)
     replications: int = 1
 
@@ -105,13 +126,34 @@ class Grid:
         def put(name: str, value: object) -> None:
             object.__setattr__(self, name, value)
 
-        for name in ("workflows", "catalogs", "billing", "planners", "chances"):
+        self._check_kind()
+        for name in ("workflows", "scenarios", "policies", "chances"):
+            if getattr(self, name) != ():
+                put(name, _texts(name, getattr(self, name)))
+        if self.chances == ():
+            put("chances", (OWN,) if self.scenarios else (NONE,))
+        for name in ("catalogs", "billing", "planners"):
             put(name, _texts(name, getattr(self, name)))
         put("deadline_factors", _figures("deadline_factors", self.deadline_factors, _factor))
         put("deadlines", _figures("deadlines", self.deadlines, parse_duration))
         put("budgets", _figures("budgets", self.budgets, parse_money))
         put("seeds", _seeds(self.seeds))
         _check_whole("replications", self.replications, least=1)
+
+    def _check_kind(self) -> None:
+        """Refuse a grid of neither or both kinds, and axes of the other kind."""
+        if (self.workflows == ()) == (self.scenarios == ()):
+            raise InputError("expected either workflows or scenarios")
+        if self.scenarios == ():
+            if self.policies != ():
+                raise InputError("policies: go with scenarios; workflows have planners")
+            return
+        if self.policies == ():
+            raise InputError("policies: expected at least one name, got none")
+        defaults = {f.name: f.default for f in fields(self)}
+        for name in WORKFLOW_AXES:
+            if getattr(self, name) != defaults[name]:
+                raise InputError(f"{name}: go with workflows; a scenario states its own")
 
     @property
     def goals(self) -> tuple[Goal, ...]:
@@ -214,8 +256,12 @@ class Experiment:
         What the experiment is called.
     grids
         One or several; their runs follow one another.
-    workflows, catalogs, planners, chances
+    workflows, catalogs, planners, chances, scenarios
         What names stand for; names that are not defined mean what they mean elsewhere.
+    policies
+        Functions that make a policy of one's own, by name; with several workers they must be
+        such that can be pickled. Results know a policy by its name alone: after changing what it
+        does, give another folder or name.
     early
         Start tasks before their planned start where all else allows it; see
         :func:`simulator.simulate`.
@@ -242,6 +288,8 @@ class Experiment:
     catalogs: Mapping[str, Offer] = field(default_factory=dict)
     planners: Mapping[str, Planner] = field(default_factory=dict)
     chances: Mapping[str, Chance] = field(default_factory=dict)
+    scenarios: Mapping[str, Scenario] = field(default_factory=dict)
+    policies: Mapping[str, Maker] = field(default_factory=dict)
     early: bool = False
     folder: str | Path = "."
 
@@ -254,6 +302,8 @@ class Experiment:
             raise InputError(f"early: expected true or false, got {self.early!r}")
         if NONE in self.chances:
             raise InputError(f"chances: {NONE!r} is the chance in which all is as planned")
+        if OWN in self.chances:
+            raise InputError(f"chances: {OWN!r} is the chance that a scenario states")
 
 
 def field_names(kind: type[Any]) -> tuple[str, ...]:

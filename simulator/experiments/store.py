@@ -18,7 +18,7 @@ import numpy as np
 
 from autoscale.errors import AutoscaleError, InputError
 from autoscale.version import __version__
-from simulator.replay import FIGURES
+from simulator.replay import FIGURES as PLAYED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +31,9 @@ FILE, LOCK = "results.sqlite", "lock.sqlite"
 
 LAYOUT = 1
 """Version of the tables."""
+
+FIGURES = (*PLAYED, "tasks", "misses", "turnaround_s", "tardiness_s")
+"""Figures of a run that are recorded: those of a plan's replay, and those of a stream alone."""
 
 _TABLES = f"""
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -98,7 +101,7 @@ class Rows:
     seed, replication
         Their luck, shape (rows,).
     figures
-        Shape (rows, figures), columns as :data:`simulator.replay.FIGURES`; NaN where a run failed.
+        Shape (rows, figures), columns as :data:`FIGURES`; NaN where a run failed, or has none.
     errors
         By row: status and text of runs that failed or were given up.
     seconds

@@ -9,9 +9,9 @@ import numpy as np
 
 from autoscale.formats.files import atomic_write
 from autoscale.units import COST_TOL_USD, TIME_TOL_S
-from simulator.experiments.columns import COLUMNS, LOST
-from simulator.experiments.store import PlanRecord, Store, positions
-from simulator.replay import FIGURES
+from simulator.experiments.cases import StreamCase
+from simulator.experiments.columns import COLUMNS, DESIGN, LOST
+from simulator.experiments.store import FIGURES, PlanRecord, Store, positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,17 +36,29 @@ def result_frame(cases: Cases, store: Store) -> pd.DataFrame:
 
     bounds = largest_bounds(cases, store)
     plans, ids = store.plans(), store.cell_ids()
-    blocks = [
-        _block(cell, plans[cell.case.key], bounds.get(cell.case.problem_key, {}), store, ids)
-        for cell in cases.cells
-        if cell.case.key in plans
-    ]
+    blocks = []
+    for cell in cases.cells:
+        if isinstance(cell.case, StreamCase):
+            blocks.append(_stream_block(cell, cell.case, store, ids))
+        elif cell.case.key in plans:
+            bound = bounds.get(cell.case.problem_key, {})
+            blocks.append(_block(cell, cell.case, plans[cell.case.key], bound, store, ids))
     frame = {}
     for name, kind in COLUMNS.items():
         dtype = object if name in _TEXTS else np.dtype(kind)
         column = np.concatenate([b[name] for b in blocks]) if blocks else np.empty(0, dtype)
         frame[name] = pd.Series(column, dtype="str") if name in _TEXTS else column.astype(dtype)
-    return pd.DataFrame(frame)
+    return _with_regret(pd.DataFrame(frame))
+
+
+def _with_regret(frame: pd.DataFrame) -> pd.DataFrame:
+    """Fill in what each policy's run of a stream cost beyond the cheapest with the same luck."""
+    same = ["scenario", "chance", "seed", "replication"]
+    streams = frame["scenario"] != ""
+    if streams.any():
+        least = frame[streams].groupby(same)["cost_usd"].transform("min")
+        frame.loc[streams, "regret"] = frame.loc[streams, "cost_usd"] / least - 1
+    return frame
 
 
 def plans_frame(cases: Cases, store: Store) -> pd.DataFrame:
@@ -106,9 +118,70 @@ def _or_nan(value: float | None) -> float:
     return math.nan if value is None else value
 
 
-def _block(
-    cell: Cell, plan: PlanRecord, bounds: dict[str, float], store: Store, ids: dict[str, int]
+def _stream_block(
+    cell: Cell, case: StreamCase, store: Store, ids: dict[str, int]
 ) -> dict[str, Any]:
+    """Return the columns of a stream's rows."""
+    at, status, error, figures = _played(cell, store, ids[cell.key])
+    by_name = {name: figures[:, number] for number, name in enumerate(FIGURES)}
+    blank = {name: "" if name in _TEXTS else math.nan for name in DESIGN}
+    same = {
+        **blank,
+        "billing": "",
+        "scenario": case.scenario,
+        "policy": case.policy,
+        "chance": cell.chance,
+        "feasible": True,
+        "planned_cost_usd": math.nan,
+        "planned_makespan_s": math.nan,
+        "lower_bound_usd": math.nan,
+        "lower_bound_s": math.nan,
+        "gap": math.nan,
+        "regret": math.nan,
+    }
+    columns = _constant(same, at.size) | _counted(cell, at, status, error) | _machines(by_name)
+    columns |= {name: by_name[name] for name in ("tasks", "misses", "turnaround_s", "tardiness_s")}
+    columns["met"] = (status == "done") & ~(by_name["misses"] > 0)
+    return columns
+
+
+def _constant(same: dict[str, Any], n: int) -> dict[str, Any]:
+    """Return columns of one value each."""
+    return {
+        name: np.full(n, value, dtype=object if name in _TEXTS else None)
+        for name, value in same.items()
+    }
+
+
+def _counted(cell: Cell, at: Any, status: Any, error: Any) -> dict[str, Any]:
+    """Return the columns that say which runs these are, and how they ended."""
+    seeds = np.array(cell.seeds, dtype=np.int64)
+    return {
+        "run": cell.first + at,
+        "seed": seeds[at // cell.replications],
+        "replication": at % cell.replications,
+        "status": status,
+        "error": error,
+    }
+
+
+def _machines(by_name: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns that plans and streams have from their machines and tasks."""
+    leased = by_name["leased_vcpu_s"]
+    return {
+        "cost_usd": by_name["cost_usd"],
+        "makespan_s": by_name["makespan_s"],
+        "utilisation": by_name["busy_vcpu_s"] / np.where(leased > 0, leased, np.nan),
+        "leases": by_name["machines"],
+        "lost_leases": by_name["lost_machines"],
+        **{name: by_name[name] for name in LOST},
+    }
+
+
+def _block(
+    cell: Cell, case: Case, plan: PlanRecord, bounds: dict[str, float], store: Store,
+    ids: dict[str, int],
+) -> dict[str, Any]:  # fmt: skip
     """Return the columns of a cell's rows."""
     recorded = plan.status == "done"
     if recorded:
@@ -118,15 +191,13 @@ def _block(
         status = np.full(len(cell), plan.status, dtype=object)
         error = np.full(len(cell), plan.error, dtype=object)
         figures = np.full((len(cell), len(FIGURES)), np.nan)
-    n = at.size
-    seeds = np.array(cell.seeds, dtype=np.int64)
     same = {
-        **design(cell.case),
+        **design(case),
         "scenario": "",
         "policy": "",
         "chance": cell.chance,
         "feasible": recorded,
-        "tasks": float(len(cell.case.problem.workflow)),
+        "tasks": float(len(case.problem.workflow)),
         "planned_cost_usd": _or_nan(plan.cost_usd),
         "planned_makespan_s": _or_nan(plan.makespan_s),
         "lower_bound_usd": bounds.get("cost", math.nan),
@@ -134,18 +205,8 @@ def _block(
         "gap": _gap(plan, bounds),
         **dict.fromkeys(("misses", "turnaround_s", "regret"), math.nan),
     }
-    columns: dict[str, Any] = {
-        name: np.full(n, value, dtype=object if name in _TEXTS else None)
-        for name, value in same.items()
-    }
-    columns |= {
-        "run": cell.first + at,
-        "seed": seeds[at // cell.replications],
-        "replication": at % cell.replications,
-        "status": status,
-        "error": error,
-    }
-    return columns | _figures(cell, figures, status)
+    columns = _constant(same, at.size) | _counted(cell, at, status, error)
+    return columns | _figures(case, figures, status)
 
 
 def _played(cell: Cell, store: Store, number: int) -> tuple[Any, Any, Any, Any]:
@@ -165,31 +226,19 @@ def _gap(plan: PlanRecord, bounds: dict[str, float]) -> float:
     return max(0.0, value / bound - 1) if value is not None and bound > 0 else math.nan
 
 
-def _figures(cell: Cell, figures: Any, status: Any) -> dict[str, Any]:
+def _figures(case: Case, figures: Any, status: Any) -> dict[str, Any]:
     """Return the columns that follow from the figures of runs."""
     by_name = {name: figures[:, number] for number, name in enumerate(FIGURES)}
-    problem = cell.case.problem
     makespan_s, cost_usd = by_name["makespan_s"], by_name["cost_usd"]
     met = (status == "done") & np.isfinite(makespan_s)
     tardiness_s = np.full(makespan_s.size, np.nan)
-    if problem.deadline_s is not None:
-        late_s = makespan_s - problem.deadline_s
+    if case.problem.deadline_s is not None:
+        late_s = makespan_s - case.problem.deadline_s
         met &= late_s <= TIME_TOL_S
         tardiness_s = np.where(late_s <= TIME_TOL_S, 0.0, late_s)
-        tardiness_s[np.isnan(makespan_s)] = np.nan
-    if problem.budget_usd is not None:
-        met &= cost_usd <= problem.budget_usd + COST_TOL_USD
-    leased = by_name["leased_vcpu_s"]
-    return {
-        "met": met,
-        "cost_usd": cost_usd,
-        "makespan_s": makespan_s,
-        "utilisation": by_name["busy_vcpu_s"] / np.where(leased > 0, leased, np.nan),
-        "leases": by_name["machines"],
-        "lost_leases": by_name["lost_machines"],
-        "tardiness_s": tardiness_s,
-        **{name: by_name[name] for name in LOST},
-    }
+    if case.problem.budget_usd is not None:
+        met &= cost_usd <= case.problem.budget_usd + COST_TOL_USD
+    return {"met": met, "tardiness_s": tardiness_s, **_machines(by_name)}
 
 
 def have_parquet() -> bool:

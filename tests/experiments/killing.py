@@ -131,7 +131,8 @@ def kill_at_random(
     engine
         As on the command line.
     longest_s
-        A session is left alone for at most so many seconds before each kill.
+        Seconds by which a kill comes at most later than what it waits for: the session's start,
+        its first workers, or the first result that it records.
     tell
         Called with the tally now and then; None for nothing.
     """
@@ -165,7 +166,7 @@ def _session(
 ) -> bool:  # fmt: skip
     """Run one session, killing workers and perhaps itself; return whether it came to its end."""
     session = start(file, folder, engine)
-    while tally.kills < kills and _alive_after(session, rng.uniform(0, longest_s)):
+    while tally.kills < kills and _at_random(session, folder, known, rng, longest_s):
         workers = grandchildren(session.pid)
         found = recorded(folder)
         if found is not None:
@@ -188,6 +189,21 @@ def _stage(known: Recorded) -> str:
     if not known:
         return "nothing recorded"
     return "runs" if any(key[0] != "plan" for key in known) else "plans"
+
+
+def _at_random(
+    session: subprocess.Popen[bytes], folder: Path, known: Recorded, rng: random.Random,
+    longest_s: float,
+) -> bool:  # fmt: skip
+    """Wait for a random moment; return whether the session is still running then."""
+    awaited = rng.choice(("start", "workers", "results"))
+    while awaited != "start" and session.poll() is None:
+        if awaited == "workers" and grandchildren(session.pid):
+            break
+        if awaited == "results" and len(recorded(folder) or ()) > len(known):
+            break
+        time.sleep(0.1)
+    return _alive_after(session, rng.uniform(0, longest_s))
 
 
 def _alive_after(session: subprocess.Popen[bytes], seconds: float) -> bool:
