@@ -54,8 +54,9 @@ MORE_ROUNDS = 15
 RISING = 1.005
 """A round of cuts helps if the bound rises by this factor."""
 
-LARGE_MODEL = 5000
-"""Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
+NEARLY_AS_GOOD = 0.99
+"""Branching goes on with the smallest model whose first bound is at least this part of the best:
+many nodes of a small model say more than few of a large one."""
 
 MANY_TASKS = 50_000
 """Above so many tasks a small model says as much as a large one: groups are large anyway."""
@@ -108,7 +109,7 @@ class BoundSettings:
     cut_rounds: int = 3
     cuts: int = 80
     machine_cuts: int = 600
-    nodes: int = 60
+    nodes: int = 300
     barriers: int = 4
 
 
@@ -231,6 +232,7 @@ class CostBound:
             for buckets, groups, rounds in STAGES
         ]
         self.stages.append(full)
+        self.tried: list[tuple[BoundSettings, float]] = []
         self._activate_first(used_types)
 
     def root(self, *, pause_at_s: float = np.inf) -> Bound:
@@ -256,7 +258,9 @@ class CostBound:
         while self.stages:
             self.settings = self.stages[0]
             known = self.first.limits if self.first is not None else limits
-            self.first = self._no_worse(self._first_node(known), self.first)
+            node = self._first_node(known)
+            self.tried.append((self.settings, node.bound_usd))
+            self.first = self._no_worse(node, self.first)
             if time.perf_counter() > self._stop_s:
                 return
             self.stages.pop(0)
@@ -317,8 +321,9 @@ class CostBound:
             self._advance()
             self.open_nodes = [self.first]
         best = self.open_nodes[0]
-        if _size(best) > LARGE_MODEL and self.settings.buckets > 24:
-            self.settings = replace(self.settings, buckets=24, groups=60, cut_rounds=2)
+        finer = [tried for tried, usd in self.tried if usd >= NEARLY_AS_GOOD * best.bound_usd]
+        finer = finer or [self.settings]
+        self.settings = finer.pop(0)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
@@ -327,9 +332,12 @@ class CostBound:
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
             children = self._children(best, found)
-            if not children:
+            if not children and not finer:
                 break
             heapq.heappop(self.open_nodes)
+            if not children:  # what is left to split shows in a finer model only
+                self.settings = finer.pop(0)
+                children = [(best.start_low, best.start_high, best.limits)]
             for low, high, limits in children:
                 child = self._node(low, high, limits, best.bound_usd)
                 if np.isfinite(child.bound_usd):

@@ -18,8 +18,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from autoscale.errors import AutoscaleError, InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import AutoscaleError, InputError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
