@@ -46,6 +46,7 @@ def report(
     from autoscale.cli.entry import DONE, PARTLY_DONE
     from autoscale.cli.output import check_writable, note, progress, run_steps
     from simulator.study import Study, read_runs, write_report
+    from simulator.study.fleets import read_fleets
     from simulator.study.reading import experiment_text, write_runs
 
     check_writable("--output", output, kinds=(".html", ".htm"))
@@ -54,7 +55,13 @@ def report(
     study = Study.of(runs)
     heading = title if title is not None else Path(results).resolve().stem
     steps: list[Callable[[], None]] = [
-        lambda: write_report(study, output, title=heading, source=experiment_text(results))
+        lambda: write_report(
+            study,
+            output,
+            title=heading,
+            source=experiment_text(results),
+            fleets=read_fleets(results),
+        )
     ]
     if figures is not None:
         folder = figures

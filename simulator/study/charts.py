@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from autoscale.model.arrays import FloatArray
+    from simulator.study.fleets import PlannedFleet
     from simulator.study.ranking import Ranking
     from simulator.study.runs import Study
 
@@ -349,6 +350,40 @@ def met_chart(study: Study, look: Look) -> Chart | None:
             yaxis={"range": [-0.02, 1.04], "tickformat": ".0%"},
         ),
     }  # fmt: skip
+
+
+def fleet_charts(fleets: Sequence[PlannedFleet], look: Look) -> dict[str, Chart]:
+    """Return the vCPUs that plans lease over time, a chart for each setting."""
+    settings: dict[str, list[PlannedFleet]] = {}
+    for fleet in fleets:
+        told = ", ".join(v for v in (fleet.panel, fleet.deadline) if v)
+        settings.setdefault(told, []).append(fleet)
+    found = {}
+    for setting, group in settings.items():
+        last_s = max(float(fleet.time_s[-1]) for fleet in group)
+        unit_s, unit = style.time_unit(last_s)
+        traces = [
+            look.line(
+                fleet.entrant, mode="lines", x=(fleet.time_s / unit_s).tolist(),
+                y=fleet.vcpus.tolist(), text=f"{fleet.leases:,} machines",
+                hovertemplate="%{y:,.0f} vCPUs, %{text} in all<extra>"
+                f"{escaped(fleet.entrant)}</extra>",
+            )
+            for fleet in group
+        ]  # fmt: skip
+        for trace in traces:
+            trace["line"]["shape"] = "hv"
+        due = group[0].deadline_s / unit_s
+        line = {
+            "type": "line", "yref": "paper", "x0": due, "x1": due, "y0": 0, "y1": 1,
+            "line": {"color": style.DEADLINE, "dash": "dash", "width": 1.2},
+        }  # fmt: skip
+        shapes = [line] if due == due else []
+        found[setting] = {
+            "data": traces,
+            "layout": layout(f"{unit} since submission", "vCPUs leased", shapes=shapes),
+        }
+    return found
 
 
 def plain(values: pd.Series[float]) -> list[float | None]:

@@ -19,8 +19,8 @@ _NEEDS_PYARROW = (
     "runs in Parquet files need pyarrow; install it with: pip install 'autoscale[parquet]'"
 )
 
-RUNS = "runs.parquet"
-"""The file of a result folder that has a row for every run."""
+RUNS = ("runs.parquet", "runs.csv")
+"""Files of a result folder that have a row for every run: an experiment's, a stream's."""
 
 SOURCE = "experiment.toml"
 """The file of a result folder that says what was run."""
@@ -42,10 +42,14 @@ def read_runs(path: PathLike) -> pd.DataFrame:
     import pandas as pd
 
     where = Path(path)
-    file = where / RUNS if where.is_dir() else where
-    if not file.is_file():
-        hint = "is no folder of an experiment's results" if where.is_dir() else "no such file"
-        raise InputError(f"{path}: {hint}: expected {file.name} there, as experiments write it")
+    if where.is_dir():
+        file = next((f for f in (where / name for name in RUNS) if f.is_file()), None)
+        if file is None:
+            raise InputError(f"{path}: is no folder of results: expected {RUNS[0]} there")
+    elif where.is_file():
+        file = where
+    else:
+        raise InputError(f"{path}: no such file or folder")
     try:
         if file.suffix.lower() == ".csv":
             return pd.read_csv(file)

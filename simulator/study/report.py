@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from autoscale.formats.files import PathLike
     from simulator.study.charts import Chart, Look
+    from simulator.study.fleets import PlannedFleet
     from simulator.study.runs import Study
 
 LEVEL = 0.95
@@ -33,7 +34,12 @@ MOST_LISTED = 12
 
 
 def write_report(
-    study: Study, path: PathLike, *, title: str = "Experiment", source: str = ""
+    study: Study,
+    path: PathLike,
+    *,
+    title: str = "Experiment",
+    source: str = "",
+    fleets: Sequence[PlannedFleet] = (),
 ) -> None:
     """Write the report of a study as one HTML file that works offline.
 
@@ -47,18 +53,26 @@ def write_report(
         Its heading.
     source
         The text of the experiment's file, shown where given.
+    fleets
+        What its plans lease over time, as of :func:`read_fleets`.
 
     Raises
     ------
     InputError
         The file cannot be written, or plotly is not installed.
     """
-    text = report_html(study, title=title, source=source)
+    text = report_html(study, title=title, source=source, fleets=fleets)
     with atomic_write(path) as out:
         out.write(text.encode())
 
 
-def report_html(study: Study, *, title: str = "Experiment", source: str = "") -> str:
+def report_html(
+    study: Study,
+    *,
+    title: str = "Experiment",
+    source: str = "",
+    fleets: Sequence[PlannedFleet] = (),
+) -> str:
     """Return the page; the same runs give the same text."""
     look = charts.Look(entrants=study.entrants)
     found = cells(study, level=LEVEL)
@@ -70,6 +84,7 @@ def report_html(study: Study, *, title: str = "Experiment", source: str = "") ->
         _fronts(study, found, look),
         _profiles(study, look),
         _spreads(study, look),
+        _fleets(fleets, look),
         _settings(study, found),
         _precision(study),
         _lost(study),
@@ -217,6 +232,15 @@ def _profiles(study: Study, look: Look) -> Section:
 def _spreads(study: Study, look: Look) -> Section:
     text = "All runs that were completed: median, quartiles, mean (dashed), P5 and P95 (whiskers)."
     return _menu("spreads", "Distributions", text, "figure", charts.spread_charts(study, look))
+
+
+def _fleets(fleets: Sequence[PlannedFleet], look: Look) -> Section:
+    text = (
+        "vCPUs that the plans lease, boot included; the dashed line is the deadline. Runs under "
+        "chance hold machines longer, or more of them."
+    )
+    known = [fleet for fleet in fleets if fleet.entrant in look.entrants]
+    return _menu("fleets", "Planned fleets", text, "setting", charts.fleet_charts(known, look))
 
 
 def _settings(study: Study, found: pd.DataFrame) -> Section:

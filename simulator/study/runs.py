@@ -43,6 +43,15 @@ FIGURES = (
 DONE, FAILED, INFEASIBLE = "done", "failed", "infeasible"
 """How a run ended: with a result, with an error, or with no plan that keeps to its limits."""
 
+ALIASES = {
+    "missed_share": "misses",
+    "turnaround_mean_s": "turnaround_s",
+    "tardiness_mean_s": "tardiness_s",
+    "launches": "leases",
+    "bound_usd": "lower_bound_usd",
+}
+"""Columns of the table of a stream's runs (:mod:`simulator.streaming`), as they are called here."""
+
 _TEXTS = ("workflow", "scenario", "catalog", "billing", "chance", "planner", "policy", "error")
 
 
@@ -74,7 +83,9 @@ class Study:
         Parameters
         ----------
         runs
-            As :func:`read_runs` returns them; columns that are missing count as not applicable.
+            As :func:`read_runs` returns them, or the runs of policies on a stream, as
+            :meth:`simulator.streaming.StreamReport.to_frame` does; columns that are missing count
+            as not applicable.
         settings
             Further columns that tell settings apart, besides :data:`SETTINGS`.
 
@@ -139,7 +150,7 @@ class Study:
     @property
     def streams(self) -> bool:
         """Whether policies ran streams of workflows."""
-        return bool(self.runs["scenario"].ne("").any())
+        return bool(self.runs["policy"].ne("").any())
 
 
 def _met(runs: pd.DataFrame) -> pd.Series[float]:
@@ -161,6 +172,10 @@ def _labelled(runs: pd.DataFrame, settings: Sequence[str]) -> pd.DataFrame:
         raise InputError(
             f"runs: expected a column 'planner' or 'policy', found {', '.join(runs.columns)}"
         )
+    runs = runs.rename(columns={k: v for k, v in ALIASES.items() if v not in runs.columns})
+    if "stopped" in runs.columns and "status" not in runs.columns:
+        stopped = pd.Series(_texts(runs["stopped"]), index=runs.index)
+        runs = runs.assign(status=stopped.map(lambda why: FAILED if why else DONE), error=stopped)
     missing = (*FIGURES, "met", "deadline_s", "deadline_factor", "budget_usd", *LUCK)
     frame = runs.assign(**{c: math.nan for c in missing if c not in runs.columns})
     for name in _TEXTS:

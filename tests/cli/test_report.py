@@ -52,7 +52,7 @@ def test_a_report_of_a_folder(run: Callable[..., Outcome], results: Path, tmp_pa
     ("arguments", "message"),
     [
         (["nowhere"], "nowhere: no such file"),
-        (["."], "is no folder of an experiment's results: expected runs.parquet there"),
+        (["."], "is no folder of results: expected runs.parquet there"),
         ([".", "-o", "r.pdf"], "--output: r.pdf: expected a name that ends in .html or .htm"),
         ([".", "--table", "r.xlsx"], "--table: r.xlsx: expected a name that ends in"),
     ],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import autoscale.policies
+from autoscale.errors import InputError, unknown
 from autoscale.policies.about import About
 from tests.policies import simple
 
@@ -46,16 +47,19 @@ def _known(monkeypatch: pytest.MonkeyPatch) -> None:
         vars(module)["ABOUT"] = About(aim="deadlines", summary=f"what {name} does", source="test")
         modules[name] = module
     monkeypatch.setattr(autoscale.policies, "POLICIES", tuple(modules))
-    monkeypatch.setattr(autoscale.policies, "_module", lambda name: known(name, modules))
+    monkeypatch.setattr(autoscale.policies, "_REGISTRY", Known(modules))
 
 
-def known(name: str, modules: dict[str, ModuleType]) -> ModuleType:
-    from autoscale.errors import InputError
-    from autoscale.model.catalog import unknown
+class Known:
+    """A registry of the tests' own policies."""
 
-    if name not in modules:
-        raise InputError(unknown("policy", name, list(modules)))
-    return modules[name]
+    def __init__(self, modules: dict[str, ModuleType]) -> None:
+        self.modules = modules
+
+    def module(self, name: str) -> ModuleType:
+        if name not in self.modules:
+            raise InputError(unknown("policy", name, list(self.modules)))
+        return self.modules[name]
 
 
 @pytest.fixture

@@ -285,7 +285,7 @@ def test_runs_are_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda p, s: read_runs(p), "is no folder of an experiment's results"),
+        (lambda p, s: read_runs(p), "is no folder of results"),
         (lambda p, s: read_runs(p / "x.parquet"), "no such file"),
         (lambda p, s: write_figures(s, p, "gif"), "expected one of pdf, png, svg, got 'gif'"),
         (lambda p, s: write_figures(s, p / "a" / "b"), "cannot be written"),
