@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InfeasibleError, InputError, LimitError
+from autoscale.errors import InfeasibleError, InputError, LimitError, unknown
 from autoscale.lp.types import reduced
 from autoscale.lp.work import METHOD, SAFETY, work_bound_usd
 from autoscale.model.arrays import frozen
-from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp

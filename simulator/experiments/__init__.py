@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoscale.modules import lazy
 
 if TYPE_CHECKING:
     from simulator.experiments.amount import estimate
@@ -34,32 +36,14 @@ __all__ = [
     "showing_progress",
 ]
 
-_HOMES = {
-    "Experiment": "spec",
-    "ExperimentResult": "running",
-    "Grid": "spec",
-    "Offer": "spec",
-    "Planner": "spec",
-    "Progress": "running",
-    "WorkflowFile": "spec",
-    "count_runs": "cases",
-    "estimate": "amount",
-    "example_experiments": "reading",
-    "read_experiment": "reading",
-    "resolve": "cases",
-    "run_experiment": "running",
-    "showing_progress": "progress",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use, as in simulator itself.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"simulator.experiments.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "amount": ("estimate",),
+        "cases": ("count_runs", "resolve"),
+        "progress": ("showing_progress",),
+        "reading": ("example_experiments", "read_experiment"),
+        "running": ("ExperimentResult", "Progress", "run_experiment"),
+        "spec": ("Experiment", "Grid", "Offer", "Planner", "WorkflowFile"),
+    },
+)

@@ -130,11 +130,6 @@ class Cases:
         """How many runs there are."""
         return sum(len(cell) for cell in self.cells)
 
-    @property
-    def key(self) -> str:
-        """Digest of all runs."""
-        return digest([(c.key, list(c.seeds), c.replications) for c in self.cells])
-
 
 def count_runs(experiment: Experiment) -> int:
     """Return how many runs an experiment has; of workflows only the names are looked at."""

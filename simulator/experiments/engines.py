@@ -13,12 +13,12 @@ import time
 import warnings
 from collections import deque
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from autoscale.errors import AutoscaleError, InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import AutoscaleError, InputError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -122,12 +122,13 @@ class Processes:
         """Begin a job, in new processes if the old ones are gone."""
         from joblib.externals.loky.process_executor import BrokenProcessPool
 
-        try:
-            future: Future[R] = self._executor.submit(work, job)
-        except BrokenProcessPool:
-            self._executor.shutdown(kill_workers=True)
-            self._executor = self._made()
-            future = self._executor.submit(work, job)
+        with _deaf():
+            try:
+                future: Future[R] = self._executor.submit(work, job)
+            except BrokenProcessPool:
+                self._executor.shutdown(kill_workers=True)
+                self._executor = self._made()
+                future = self._executor.submit(work, job)
         return future
 
     def died(self, error: BaseException) -> bool:
@@ -166,9 +167,10 @@ class Cluster:
                 "engine dask needs Dask; install it with: pip install 'autoscale[dask]'"
             ) from None
         if address is None:
-            self._cluster = distributed.LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=None
-            )
+            with _deaf():
+                self._cluster = distributed.LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address=None
+                )
         try:
             self._client: Any = distributed.Client(self._cluster or address, timeout=CONNECT_S)
         except (OSError, ValueError) as error:
@@ -219,6 +221,19 @@ class Cluster:
         self._client.close()
         if self._cluster is not None:
             self._cluster.close()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Keep Ctrl-C, which a terminal sends to all, from processes that are started meanwhile."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def worker_version() -> str:

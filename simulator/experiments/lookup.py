@@ -8,9 +8,8 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autoscale.api import EXAMPLE, make_problem, read_workflow
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.formats.catalog_csv import load_catalog, shipped_catalogs
-from autoscale.model.catalog import unknown
 from autoscale.model.workflow import Workflow
 from autoscale.optimize.planner import PLANNERS
 from autoscale.policies import POLICIES, make_policy

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.formats.files import read_bytes
-from autoscale.model.catalog import unknown
 from autoscale.resources import data_path
 from simulator.chance import chance_of
 from simulator.experiments.spec import (

@@ -119,7 +119,11 @@ def make_plan(job: PlanJob) -> PlanRecord:
 
 @cache
 def _warm(planner: str) -> None:
-    """Let a planner make a plan of two tasks: compiling and loading count in nobody's limit."""
+    """Let a scheduler plan two tasks, so that compiling and loading count in nobody's limit."""
+    from autoscale.schedulers import SCHEDULERS
+
+    if planner not in SCHEDULERS:  # ours see to it themselves
+        return
     from autoscale.model.catalog import Catalog, InstanceType
     from autoscale.model.problem import Problem
     from autoscale.model.workflow import WorkflowBuilder

@@ -7,7 +7,6 @@ run is recorded at most once: its cell, seed and replication are the table's key
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from contextlib import contextmanager
@@ -216,7 +215,7 @@ class Store:
                 f"{strange:,} of its {len(known):,} cells are not in {name!r}; give another folder"
             )
         with self._writing() as db:
-            facts = {"name": name, "version": __version__, "cells": json.dumps(len(cells))}
+            facts = {"name": name, "version": __version__}
             db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", facts.items())
             new = [(key,) for key in cells if key not in known]
             db.executemany("INSERT INTO cells (key) VALUES (?)", new)

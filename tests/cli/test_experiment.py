@@ -97,7 +97,7 @@ def test_a_million_runs_are_asked_for(run: Run, tmp_path: Path) -> None:
         ("[1.5, 3]", "[true]", "deadline_factors: expected a number or a text, got True"),
         ("replications", "budgets = 'much'\nreplications", "budgets: expected an amount >= 0"),
         ("replications", "billing = 'day'\nreplications", "billing: expected 'second', 'hour'"),
-        ('workflows = ["fan", "wide"]', "", "[grid]: workflows: expected a value, got none"),
+        ('workflows = ["fan", "wide"]', "", "[grid]: expected either workflows or scenarios"),
         ('path = "fan.csv"', 'file = "fan.csv"', "[workflows.fan]: unknown key 'file'"),
         ('path = "fan.csv"', 'path = "fun.csv"', "no such file; did you mean"),
         ('types = "c7i', 'types = "c77i', "unknown instance type or pattern 'c77i.large'"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+import tomllib
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,14 +19,12 @@ from simulator.chance import Chance
 from simulator.experiments import running
 from simulator.experiments.cases import count_runs, resolve
 from simulator.experiments.columns import COLUMNS
+from simulator.experiments.reading import experiment_of
 from simulator.experiments.running import Progress, run_experiment
 from simulator.experiments.spec import Experiment, Grid
 from simulator.experiments.store import Store, StoreError
 from simulator.machine import LOST
 from tests.experiments.small import LINKS, NOISE, chain_and_fan, small
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CHANCES = {"none": Chance(), "noise": NOISE, "links": LINKS}
 
@@ -322,3 +322,12 @@ def test_the_same_run_twice_is_refused() -> None:
     )
     with pytest.raises(InputError, match=r"asked for twice: \(fan, two, second, heft, none\)"):
         resolve(twice)
+
+
+def test_the_files_of_the_guide_are_understood(tmp_path: Path) -> None:
+    """Every TOML block of the guide is an experiment."""
+    text = (Path(__file__).parents[2] / "docs" / "experiments.md").read_text()
+    blocks = [part.partition("```")[0] for part in text.split("```toml\n")[1:]]
+    assert len(blocks) == 2
+    for block in blocks:
+        experiment_of(tomllib.loads(block), where="guide.toml", folder=tmp_path)
