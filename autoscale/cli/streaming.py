@@ -88,7 +88,7 @@ def stream(
     Every policy meets the same streams and the same luck. The exit code is 5 if a policy
     misbehaved and was stopped, 3 if all runs were.
     """
-    from autoscale.cli.output import progress
+    from autoscale.cli.output import note, progress
     from autoscale.cli.planning import parse_time_limit
     from autoscale.errors import InputError
     from autoscale.units import parse_share
@@ -103,6 +103,8 @@ def stream(
     check_level(level)
     bound_s = parse_time_limit(bound_time)
     found = read_scenario(scenario)
+    for doubt in found.doubts:
+        note(doubt)
     names = _names(policy, found)
     with progress(f"{found.name}: {len(names)} policies on {seeds} streams") as tell:
         report = run_stream(

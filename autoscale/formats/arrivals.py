@@ -38,10 +38,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.formats.files import PathLike, read_bytes
 from autoscale.model.arrays import frozen
-from autoscale.model.catalog import unknown
 from autoscale.units import GIB
 
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.model.arrays import frozen
-from autoscale.model.catalog import unknown
 from autoscale.model.workflow import FileTable, Workflow
 from autoscale.units import GIB
 from autoscale.workloads.assembly import LEAST_RUNTIME_S, GammaSpread

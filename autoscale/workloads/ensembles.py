@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import InputError, unknown
 from autoscale.workloads.applications import application
 
 if TYPE_CHECKING:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoscale.modules import lazy
 
 if TYPE_CHECKING:
     from simulator.streaming.report import StreamReport
@@ -22,23 +24,12 @@ __all__ = [
     "shipped_scenarios",
 ]
 
-_HOMES = {
-    "Scenario": "scenario",
-    "Stream": "scenario",
-    "StreamReport": "report",
-    "read_scenario": "scenario_toml",
-    "run_stream": "running",
-    "shipped_scenarios": "scenario_toml",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "report": ("StreamReport",),
+        "running": ("run_stream",),
+        "scenario": ("Scenario", "Stream"),
+        "scenario_toml": ("read_scenario", "shipped_scenarios"),
+    },
+)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import InputError, unknown
 from autoscale.units import parse_duration, parse_money
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 
 from autoscale.errors import InputError
 from autoscale.plotting import style
-from autoscale.units import format_money
+from autoscale.units import format_duration, format_money
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,13 +102,25 @@ def _panel(ax: Any, run: PolicyRun, unit_s: float) -> None:
     style.plain_frame(ax)
     ax.grid(axis="y", color=style.IDLE, linewidth=0.8)
     ax.set_ylabel("vCPUs", fontsize=9, color=style.INK)
-    ended = ~np.isnan(run.jobs.end_s)
-    facts = (
-        f"{format_money(run.figures['cost_usd'])}, {run.jobs.missed.mean():.1%} of "
-        f"{ended.size} jobs missed, {run.figures['utilisation']:.0%} utilised"
-    )
     stopped = "   STOPPED" if run.stopped else ""
-    ax.set_title(f"{run.policy}: {facts}{stopped}", loc="left", fontsize=9.5, color=style.INK)
+    ax.set_title(f"{run.policy}: {_facts(run)}{stopped}", loc="left", fontsize=9.5, color=style.INK)
+
+
+def _facts(run: PolicyRun) -> str:
+    """Return what a run cost and how its jobs fared, in a line."""
+    jobs = run.jobs
+    ended = ~np.isnan(jobs.end_s)
+    n, with_deadline = ended.size, int((~np.isnan(jobs.deadline_s)).sum())
+    parts = [format_money(run.figures["cost_usd"])]
+    if with_deadline:
+        parts.append(f"{int(jobs.missed.sum()):,} of {with_deadline:,} deadlines missed")
+    if not ended.all():
+        parts.append(f"{int(ended.sum()):,} of {n:,} jobs ended")
+    elif not with_deadline:
+        parts.append(
+            f"{n:,} jobs took {format_duration(float(jobs.turnaround_s.mean()))} on average"
+        )
+    return ", ".join([*parts, f"{run.figures['utilisation']:.0%} utilised"])
 
 
 def _wanted_s(result: SimulationResult) -> tuple[FloatArray, FloatArray]:

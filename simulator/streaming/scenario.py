@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.model.billing import Billing
-from autoscale.model.catalog import unknown
 from autoscale.model.problem import Problem
 from autoscale.policies.about import Terms
 from autoscale.policies.protocol import Job
@@ -194,6 +193,8 @@ class Scenario:
         What policies may spend, see :class:`~autoscale.policies.about.Terms`.
     note
         Where its figures come from, free text.
+    doubts
+        What was doubtful in its files, one line each.
     """
 
     name: str
@@ -206,6 +207,7 @@ class Scenario:
     budget_usd_per_hour: float | None = None
     budget_usd: float | None = None
     note: str = ""
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.horizon_s < math.inf:

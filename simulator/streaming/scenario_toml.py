@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from autoscale.api import EXAMPLE, default_region, parse_billing, read_workflow, split_patterns
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.formats.arrivals import read_arrivals
 from autoscale.formats.catalog_csv import load_catalog, shipped_catalogs
 from autoscale.formats.files import read_bytes
-from autoscale.model.catalog import unknown
 from autoscale.model.limits import check_limits, parse_allowed, parse_quota
 from autoscale.resources import data_path
 from autoscale.units import parse_bandwidth
@@ -113,9 +112,16 @@ def scenario_of(document: Any, *, where: str, folder: Path) -> Scenario:
         ),
         budget_usd_per_hour=terms.money("budget_per_hour"),
         budget_usd=terms.money("budget"),
+        doubts=tuple(dict.fromkeys(_doubts(source))),
     )
     top.made(lambda: scenario.luck)
     return scenario
+
+
+def _doubts(source: Source) -> list[str]:
+    """Return what was doubtful in the files that a source was read from."""
+    found = list(source.arrivals.notes) if isinstance(source, Traced) else []
+    return found + [note for workflow in source.examples for note in workflow.notes]
 
 
 def _source(top: Entries, where: str, folder: Path) -> Source:

@@ -158,6 +158,16 @@ def test_a_trace_of_jobs(tmp_path: Path) -> None:
     assert stream.jobs[0].problem.workflow.vcpus.tolist() == [2]
 
 
+def test_what_is_doubtful_in_a_trace_is_told(tmp_path: Path) -> None:
+    row = "{} {} 1 {} 1 1 -1 1 1 -1 1 1 1 -1 -1 1 -1 -1\n"
+    (tmp_path / "log.swf").write_text(row.format(1, 0, 10) + row.format(2, 5, -1))
+    s = read(tmp_path, 'horizon = "1h"\n[stream]\ntrace = "log.swf"\n')
+    assert [note.partition(": ")[2] for note in s.doubts] == [
+        "1 of 2 jobs are incomplete and left out"
+    ]
+    assert len(s.stream(0).jobs) == 1
+
+
 def test_a_trace_of_classes(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("arrival_s,class\n0,a\n10,b\n20,a\n")
     text = 'horizon = "1h"\n[stream]\ntrace = "t.csv"\n'
