@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ABOUT = About(
     aim="deadlines",
-    summary="our own: rolling horizon, the least fleet for all known work, as late as it can be",
+    summary="our own: rolling horizon and LP, least fleet for all known work, as late as can be",
 )
 
 
