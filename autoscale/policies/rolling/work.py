@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.policies.protocol import ENDED, RUNNING
+from autoscale.policies.rolling.fleet import COARSE_S
 from autoscale.policies.rolling.offers import LADDER, choose_types, share_of
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class Caution:
         Standard deviations of what is left of a job that are kept free before its deadline.
     boot_share
         Leases are reckoned to boot as long as this share of boots takes at most.
-    worth
-        A deadline is worth so many times what the job's cheapest leases of its own would cost.
+    worth, worth_fine
+        A deadline is worth so many times what the job's cheapest leases of its own would cost;
+        the second under fine billing, where capacity comes in small pieces and caution is cheap.
     patience
         A launch waits while that costs at most this part of what a deadline is worth.
     dear
@@ -47,6 +49,7 @@ class Caution:
     sigmas: float = 1.0
     boot_share: float = 0.95
     worth: float = 3.0
+    worth_fine: float = 5.0
     patience: float = 0.01
     dear: float = 1.05
 
@@ -137,7 +140,8 @@ class JobWork:
         own_s = self.problem.billing.billed_array_s(length + boot_s)[:, None] * self._price
         dearest = float(np.where(used, own_s, np.inf).min(axis=1).max())
         work = float(np.where(used, self.cost, np.inf).min(axis=1).sum())
-        self.worth_usd = caution.worth * max(dearest, work)
+        coarse = self.problem.billing.quantum_s >= COARSE_S
+        self.worth_usd = (caution.worth if coarse else caution.worth_fine) * max(dearest, work)
 
     def set_windows(self, now_s: float, caution: Caution) -> None:
         """Set each task's latest finish and its place in the order."""
