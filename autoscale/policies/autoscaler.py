@@ -83,13 +83,27 @@ class Autoscaler(ABC):
     def wanted(self, state: ClusterState, fleet: Fleet) -> list[int]:
         """Return how many leases of each type there should be, after this call's placements."""
 
+    def accepts(self, job: OpenJob) -> bool:
+        """Return whether anything of a job is run."""
+        return True
+
+    def awake(self, state: ClusterState) -> bool:
+        """Return whether to plan again after an interval though nothing may have happened."""
+        return bool(self.work.jobs)
+
+    def decide(self, state: ClusterState, fleet: Fleet) -> tuple[list[tuple[int, int]], list[int]]:
+        """Return assignments, and launches that these need; by default what has room is placed."""
+        for job, i in self.work.fresh:
+            if self.accepts(job):
+                self.queue.add(self.line(job, i), self.key(job, i), job, i)
+        placed = dispatch(
+            self.queue, fleet, self.types_of, lambda job, i: self.place(fleet, job, i)
+        )
+        return placed, []
+
     def launchable(self, state: ClusterState, kinds: list[int]) -> list[int]:
         """Return the launches that may be made of those wanted, the most needed first."""
         return kinds
-
-    def also_release(self, state: ClusterState, fleet: Fleet) -> list[int]:
-        """Return idle leases that are given back whatever is paid for."""
-        return []
 
     # -- the call ---------------------------------------------------------------------------
 
@@ -104,15 +118,11 @@ class Autoscaler(ABC):
         self.look(state)
         fleet = Fleet(state, self.problem.billing)
         self._plan_where_due(state, fleet)
-        for job, i in self.work.fresh:
-            self.queue.add(self.line(job, i), self.key(job, i), job, i)
-        placed = dispatch(
-            self.queue, fleet, self.types_of, lambda job, i: self.place(fleet, job, i)
-        )
+        placed, launches = self.decide(state, fleet)
         wanted = self.wanted(state, fleet) if self.work.jobs else [0] * len(state.catalog)
-        launches = self._launches(state, fleet, wanted)
+        launches += self._launches(state, fleet, wanted)
         releases, expiry_s = self._releases(state, fleet, wanted)
-        wakes = [expiry_s, self._next_plan_s if self.work.jobs else math.inf]
+        wakes = [expiry_s, self._next_plan_s if self.awake(state) else math.inf]
         wake_s = min(wakes)
         return Decision(
             launches=tuple(launches),
@@ -156,14 +166,10 @@ class Autoscaler(ABC):
     ) -> tuple[list[int], float]:
         """Return the leases to give back now, and when what another idle one is paid for ends."""
         out = [lease.number for lease in fleet.leaving if lease.idle]
-        out += self.also_release(state, fleet)
-        gone = set(out)
         left = list(fleet.held)
         expiry_s = math.inf
         for lease, paid_s in sorted(fleet.idle(), key=lambda x: x[1]):
-            if lease.number in gone:
-                left[lease.type] -= 1
-            elif fleet.expires(paid_s):
+            if fleet.expires(paid_s):
                 if left[lease.type] > wanted[lease.type]:
                     left[lease.type] -= 1
                     out.append(lease.number)

@@ -46,6 +46,10 @@ class Loads:
     owner: Any
     other: FloatArray
 
+    def only(self, rows: Any) -> Loads:
+        """Return some rows, given whether each is kept."""
+        return Loads(**{name: getattr(self, name)[rows] for name in Loads.__dataclass_fields__})
+
 
 def rates(work_s: FloatArray, share: FloatArray, window_s: FloatArray) -> FloatArray:
     """Return how many machines tasks ask for, at most the part of one that each holds.

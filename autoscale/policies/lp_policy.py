@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from autoscale.policies.about import About
-from autoscale.policies.protocol import ENDED, Decision
-from autoscale.policies.rolling.dispatch import Dispatch
-from autoscale.policies.rolling.fleet import Fleet
-from autoscale.policies.rolling.learning import BootTimes, RuntimeRatios
-from autoscale.policies.rolling.outlook import Extra, Outlook
+from autoscale.policies.rolling.loop import STEP_S, RollingPolicy
+from autoscale.policies.rolling.outlook import Extra
 from autoscale.policies.rolling.sizing import size_launch
-from autoscale.policies.rolling.work import Backlog, Caution
-from autoscale.units import TIME_TOL_S
 
 if TYPE_CHECKING:
     from autoscale.policies.about import Terms
@@ -25,120 +19,24 @@ ABOUT = About(
     summary="our own: rolling horizon, the least fleet for all known work, as late as it can be",
 )
 
-STEP_S = 60.0
-"""The plan is made anew at least so often while work is open, seconds."""
-
 
 def make(terms: Terms) -> Policy:
     """Return a fresh policy."""
-    return RollingPolicy(terms)
+    return DeadlinePolicy(terms)
 
 
-class RollingPolicy:
-    """Plans all known work against deadlines and paid leases, and acts on the first step.
+class DeadlinePolicy(RollingPolicy):
+    """Every job by its deadline at low cost, see ``docs/policy-lp.md``.
 
-    Parameters
-    ----------
-    terms
-        What it is told.
-    caution
-        How much it hedges.
+    It plans all known work against what is left until deadlines and against leases that are paid,
+    hedges against what it has learnt of runtimes and boots, and acts on the first step.
     """
 
     name = "lp"
 
-    def __init__(self, terms: Terms, caution: Caution | None = None) -> None:
-        self.terms = terms
-        self.caution = caution or Caution()
-        self._backlog = Backlog()
-        self._ratios = RuntimeRatios()
-        self._fleet: Fleet
-        self._boots: BootTimes
-        self._seen = 0
-        self._next_plan_s = math.inf
-        self._pending: list[Extra] = []
-        self._outlook: Outlook | None = None
-
-    def __call__(self, state: ClusterState) -> Decision:
-        """Return what to do now."""
-        if not self._seen and not state.jobs:
-            return Decision()
-        self._outlook, self._pending = None, []
-        news = self._take_in(state)
-        launches: tuple[int, ...] = ()
-        if not self._backlog.jobs:
-            self._next_plan_s = math.inf
-        elif news or state.now_s >= self._next_plan_s - TIME_TOL_S:
-            launches = self._plan(state)
-        dispatch = Dispatch(
-            state.now_s,
-            self._backlog,
-            self._fleet,
-            caution=self._ratios.sd,
-            urgent_s=self._boots.quantile(self.caution.boot_share),
-        )
-        assignments = dispatch.run(lambda number: self._renews(state, number))
-        releases, wakes = self._give_back(state, dispatch.used)
-        wakes = [t for t in (*wakes, self._next_plan_s) if state.now_s < t < math.inf]
-        return Decision(
-            launches=launches,
-            assignments=tuple(assignments),
-            releases=tuple(releases),
-            wake_s=min(wakes, default=None),
-        )
-
-    # -- what has happened ------------------------------------------------------------------
-
-    def _take_in(self, state: ClusterState) -> bool:
-        """Take in what is new; return whether the plan must be made anew."""
-        new = [view for view in state.jobs if view.number >= self._seen]
-        if not self._seen:
-            rules = new[0].job.problem
-            self._fleet, self._boots = Fleet(rules.billing), BootTimes(rules.boot_s)
-        for lease in self._fleet.update(state.leases, state.now_s):
-            assert lease.ready_s is not None
-            self._boots.observe(lease.ready_s - lease.requested_s)
-        for lease in state.leases:
-            self._backlog.add_column(lease.type)
-        for view in new:
-            job = self._backlog.arrive(view)
-            job.learn(self._ratios)
-            job.choose_rung(state.now_s, self._boots.quantile(0.5), self.caution)
-            job.set_windows(state.now_s, self.caution)
-            self._seen = view.number + 1
-            for local in (job.pending == 0).nonzero()[0].tolist():
-                self._backlog.push(view.first + local)
-        lost = self._follow(state)
-        leaving = any(view.leaves_s is not None for view in state.leases)
-        return bool(new or lost or state.gone or leaving)
-
-    def _follow(self, state: ClusterState) -> bool:
-        """Follow what ran; return whether anything was lost."""
-        backlog = self._backlog
-        now = {task for lease in state.leases for task in lease.running}
-        over = [task for task in backlog.running if task not in now]
-        lost = False
-        for task in over:
-            job, column = backlog.job_of(task), backlog.running.pop(task)
-            local = task - job.view.first
-            if job.view.status[local] == ENDED:
-                self._observe(job, local, column)
-                backlog.ended(task)
-            else:
-                lost = True
-                backlog.push(task)
-        if over:
-            backlog.drop_ended()
-        return lost
-
-    def _observe(self, job: JobWork, local: int, column: int) -> None:
-        stated_s = float(job.stated[local, column])
-        if stated_s > 1.0:
-            w = job.problem.workflow
-            took_s = float(job.view.end_s[local] - job.view.start_s[local])
-            self._ratios.observe(w.categories[w.category[local]], took_s / stated_s)
-
-    # -- how many leases --------------------------------------------------------------------
+    def _enter(self, job: JobWork, now_s: float) -> None:
+        job.choose_rung(now_s, self._boots.quantile(0.5), self.caution)
+        job.set_windows(now_s, self.caution)
 
     def _plan(self, state: ClusterState) -> tuple[int, ...]:
         """Make the plan anew; return the types to launch now."""
@@ -157,18 +55,6 @@ class RollingPolicy:
             return ()
         self._pending = [Extra(launch.column, launch.count, now_s)]
         return (backlog.columns[launch.column],) * launch.count
-
-    def _look(self, state: ClusterState) -> Outlook:
-        if self._outlook is None:
-            self._outlook = Outlook(
-                state.now_s,
-                self._backlog,
-                self._fleet,
-                self._boots,
-                state.catalog,
-                self.caution,
-            )
-        return self._outlook
 
     # -- which leases stay ------------------------------------------------------------------
 
@@ -190,27 +76,6 @@ class RollingPolicy:
         price = state.catalog.price_per_s[self._fleet.views[number].type]
         return float(price) * self._fleet.billing.quantum_s
 
-    def _give_back(self, state: ClusterState, used: set[int]) -> tuple[list[int], list[float]]:
-        """Return the leases to release now, and when to look again."""
-        releases: list[int] = []
-        wakes: list[float] = []
-        for view in state.leases:
-            if not view.idle or view.number in used:
-                continue
-            if view.leaves_s is not None:
-                releases.append(view.number)
-                continue
-            paid_s = self._fleet.held[view.number].paid_until_s
-            if view.ready_s is None:
-                continue
-            if state.now_s < paid_s - TIME_TOL_S:
-                wakes.append(paid_s)
-            elif self._needed(state, view):
-                wakes.append(self._hold(state, view))
-            else:
-                releases.append(view.number)
-        return releases, wakes
-
     def _needed(self, state: ClusterState, view: LeaseView) -> bool:
         """Return whether an idle lease is better kept beyond what is paid."""
         if not self._backlog.jobs:
@@ -224,11 +89,3 @@ class RollingPolicy:
         ended = outlook.play(other, {view.number: state.now_s})
         usd = self._quantum_usd(state, view.number)
         return ended.regret_usd > kept.regret_usd + usd
-
-    def _hold(self, state: ClusterState, view: LeaseView) -> float:
-        """Keep a lease; return when to look again."""
-        if self._fleet.coarse:
-            held = self._fleet.held[view.number]
-            held.paid_until_s += self._fleet.billing.quantum_s
-            return held.paid_until_s
-        return state.now_s + STEP_S

@@ -6,8 +6,9 @@ A call costs as much as has changed: a job whose statuses are the bytes they wer
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -59,6 +60,10 @@ class OpenJob:
         """Return how long task ``i`` is estimated to hold a lease of a type; inf where unfit."""
         return float(self.table_s[self.cls[i], kind])
 
+    def confine(self, allowed: Any) -> None:
+        """Leave out types, given whether each may be used, shape (types,)."""
+        self.table_s = np.where(allowed, self.table_s, np.inf)
+
     @cached_property
     def shares(self) -> FloatArray:
         """Part of a machine of each type that a task of each class holds, (classes, types).
@@ -95,7 +100,8 @@ class OpenJob:
 
     def expected_end_s(self, i: int, kind: int, now_s: float) -> float:
         """Return when running task ``i`` should end, now at the earliest."""
-        return max(now_s, float(self.view.start_s[i]) + self.duration_s(i, kind))
+        held_s = float(self.problem.duration_s[self.cls[i], kind])
+        return max(now_s, float(self.view.start_s[i]) + held_s)
 
     def freshly_ready(self) -> list[int]:
         """Return the tasks that became ready since the last call of this."""
@@ -149,20 +155,17 @@ class Work:
             for job in self.ended:
                 del self.jobs[job.number]
 
-    def at(self, task: int) -> tuple[OpenJob, int] | None:
-        """Return the job of a task and its index there; None if that job has ended."""
-        for job in self.jobs.values():
-            if job.first <= task < job.first + len(job):
-                return job, task - job.first
-        return None
+    def at(self, task: int) -> tuple[OpenJob, int]:
+        """Return the open job of a task, and its index there."""
+        firsts = [job.first for job in self.jobs.values()]
+        job = list(self.jobs.values())[bisect_right(firsts, task) - 1]
+        return job, task - job.first
 
 
 def _without_spot(problem: Problem) -> FloatArray:
     """Return durations by class and type, infinite on spot types for what fits any other."""
     spot = np.array([t.purchase == "spot" for t in problem.catalog])
     table = problem.duration_s
-    if not spot.any():
-        return table
     other = np.asarray(np.isfinite(table[:, ~spot]).any(axis=1))
     out: FloatArray = np.where(other[:, None] & spot, np.inf, table)
     return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from autoscale.errors import InputError
 from autoscale.version import __version__
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from autoscale.model.problem import Problem
     from simulator.chance import Chance
     from simulator.streaming.running import Maker
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -114,8 +114,9 @@ def experiment_of(document: Mapping[str, Any], *, where: str, folder: Path) -> E
     }
     chances = _described("chances", chance_of, document, where, folder)
     scenarios = _described("scenarios", scenario_of, document, where, folder)
+    grids = _grids(document["grid"], where)
     return _named(where, lambda: Experiment(
-        name=name, grids=_grids(document["grid"], where), chances=chances, scenarios=scenarios,
+        name=name, grids=grids, chances=chances, scenarios=scenarios,
         early=document.get("early", False), folder=folder, **defined,
     ))  # fmt: skip
 

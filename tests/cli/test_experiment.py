@@ -130,6 +130,7 @@ def test_what_is_wrong_in_a_file_is_named(
     outcome = run("experiment", path, "-o", tmp_path / "out")
     assert outcome.code == 2
     assert said in outcome.err
+    assert outcome.err.count("killed.toml") <= 1
     assert "\n" not in outcome.err.strip().removeprefix("note:").strip()
     assert not (tmp_path / "out").exists()
 

@@ -70,7 +70,7 @@ def scenario(kind: str, aim: str) -> Scenario:
         cloud=Cloud(catalog=OFFER, boot_s=60.0, billing=HOURLY if hourly else PER_SECOND),
         chance=chance,
         estimates=Estimates(bias=0.2 if kind == "noise" else 0.0),
-        horizon_s=5400.0,
+        horizon_s=3600.0,
     )
     if aim == "turnaround":
         return made.replace(budget_usd_per_hour=1.5)
@@ -156,7 +156,7 @@ def test_it_comes_to_its_end(name: str, kind: str) -> None:
     assert (result.tasks.first_start_s[started] >= arrival_s[started]).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["noise", "hourly"])
 @pytest.mark.parametrize("name", NAMES)
 def test_it_costs_no_less_than_hindsight_allows(name: str, kind: str) -> None:
     s = scenario(kind, about(name))
@@ -165,7 +165,7 @@ def test_it_costs_no_less_than_hindsight_allows(name: str, kind: str) -> None:
     result, _ = played(name, kind)
     stream = s.stream(0)
     run = PolicyRun.of(name, 0, stream, result, decisions=0, deciding_s=0.0, slowest_decision_s=0.0)
-    found = hindsight(s, stream, 0, [result], time_limit_s=0.5)
+    found = hindsight(s, stream, 0, [result], time_limit_s=0.3)
     assert found.work_usd <= result.cost_usd
     if not run.jobs.missed[~run.jobs.hopeless].any():
         assert found.usd <= result.cost_usd

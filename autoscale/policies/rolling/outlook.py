@@ -235,7 +235,7 @@ class Outlook:
     def options(self) -> list[int]:
         """Return the considered types that are worth a launch for what has not started.
 
-        A type is left out where a smaller or equal lease of another is as good for every task.
+        A type is left out where a cheaper lease is as good for every task.
         """
         waits = self._stack["state"] == 0
         dur, cost = self._stack["dur"][waits], self._stack["cost"][waits]

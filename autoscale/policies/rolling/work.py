@@ -152,6 +152,21 @@ class JobWork:
         self.key = self.due - length
         self.limit = max(caution.dear, LADDER[self.rung]) * self.cheapest
 
+    def set_ranks(self, now_s: float) -> None:
+        """Set how long the longest chain is that starts with each task, at its fastest."""
+        length = self.expected.min(axis=1)
+        self.deadline_s, self.doubt_s = now_s, FLOOR_S
+        self._left(length, now_s)
+        self.rank_s = self._tail + length
+
+    def work_left_usd(self) -> float:
+        """Return what the unended tasks cost at least on full leases."""
+        return float(self.cheapest[self.view.status != ENDED].sum())
+
+    def work_left_s(self) -> float:
+        """Return how long the unended tasks take in all, each on its fastest type."""
+        return float(self.stated.min(axis=1)[self.view.status != ENDED].sum())
+
     def expect_ends(self, running: Mapping[int, int], now_s: float) -> None:
         """Set when running tasks are expected to end; who is late may stay so for a while."""
         for local in np.flatnonzero(self.view.status == RUNNING).tolist():
@@ -250,8 +265,12 @@ class Backlog:
             job.learn(ratios)
             job.expect_ends(self.running, now_s)
             job.set_windows(now_s, caution)
-        self._stack = None
+        self.forget_stack()
         self.rebuild_ready()
+
+    def forget_stack(self) -> None:
+        """Drop the joined columns, after durations have changed."""
+        self._stack = None
 
     def stacked(self) -> dict[str, Any]:
         """Return the columns of all open jobs' tasks, one job after another."""

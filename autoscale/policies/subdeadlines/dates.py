@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, Int32Array, IntArray
     from autoscale.policies.work import OpenJob
 
-Rule: TypeAlias = Literal["scs", "gain"]
+Rule: TypeAlias = Literal["scs", "gain", "soonest"]
 
 EXACT = 500
 """Bundles above which upgrades are made several at a time, by their own seconds saved."""
+
+MOST = 2000
+"""Upgrades of a plan within a budget."""
 
 
 class Dates:
@@ -36,7 +39,8 @@ class Dates:
     rule
         ``"scs"``: upgrades of the critical path, windows of paths. ``"gain"``: upgrades anywhere
         by their own value, windows from the earliest start to the latest finish; as nothing is
-        shared, a task pays for its whole machine.
+        shared, a task pays for its whole machine. ``"soonest"``: upgrades while a budget by the
+        hour pays for them, windows without any room.
 
     Attributes
     ----------
@@ -48,6 +52,10 @@ class Dates:
         Its window, on the clock of the cluster.
     task_due_s
         When each task was to end by the last windows before it started, shape (tasks,).
+    makespan_s
+        When all of it ends, if nothing but precedence binds.
+    usd_per_hour
+        What is left costs, spread over that time, an hour at least.
     work_s
         What is left of it to start, seconds on its type.
     share
@@ -59,7 +67,7 @@ class Dates:
 
         self.job, self._rule, problem = job, rule, job.problem
         w, n = problem.workflow, len(job)
-        self._usd = job.usd(shared=rule == "scs")
+        self._usd = job.usd(shared=rule != "gain")
         liked = np.argmin(self._usd, axis=1)[problem.task_class]
         if bundles:
             self.bundle, size = kernels.bundle_of(w.parent_ptr, w.parents, w.child_ptr, liked)
@@ -75,7 +83,7 @@ class Dates:
         self.rest_s: FloatArray = np.zeros((size, len(problem.catalog)))
         self.some: IntArray = np.ones(size, dtype=np.bool_)
         self.task_due_s: FloatArray = np.full(n, np.inf)
-        self.makespan_s = 0.0
+        self.makespan_s = self.usd_per_hour = 0.0
 
     def _contracted(self, size: int) -> tuple[IntArray, Int32Array, IntArray, Int32Array]:
         """Return the graph of bundles: parents and children, each as pointers and members."""
@@ -86,7 +94,15 @@ class Dates:
         above, below = above[kept], below[kept]
         return (*csr(below, above, size), *csr(above, below, size))
 
-    def assign(self, now_s: float, entry_s: float, kind_of: list[int]) -> None:
+    def assign(
+        self,
+        now_s: float,
+        entry_s: float,
+        kind_of: list[int],
+        *,
+        usd_per_hour: float = 0.0,
+        slack: float = 0.0,
+    ) -> None:
         """Assign types and windows to what has not started.
 
         Parameters
@@ -95,6 +111,10 @@ class Dates:
             The time, and from when on anything can start.
         kind_of
             Type of each lease, by its number.
+        usd_per_hour
+            What the plan may cost an hour, for the rule ``"soonest"``.
+        slack
+            Part of the time to the deadline that types are to leave unused, from 0 to 1.
         """
         from autoscale.policies.subdeadlines import kernels
 
@@ -105,17 +125,24 @@ class Dates:
             end_s[i] = job.expected_end_s(i, kind_of[job.view.lease[i]], now_s)
         begin, rest, usd, some = kernels.remaining(
             self.bundle, self.kind.size, problem.task_class, job.table_s, self._usd,
-            np.asarray(status), end_s, now_s, entry_s,
+            np.array(status), end_s, now_s, entry_s,
         )  # fmt: skip
         self.kind = kernels.cheapest(rest, usd, some)
         self.rest_s, self.some = rest, some
-        if np.isfinite(job.due_s):
-            self._upgrade(begin, usd)
+        if self._rule == "soonest":
+            kernels.speed_up(
+                *self._graph, begin, rest, usd, some, self.kind, now_s, usd_per_hour, MOST
+            )
+        elif np.isfinite(job.due_s):
+            self._upgrade(begin, usd, job.due_s - slack * max(0.0, job.due_s - now_s))
         held = self.work_s = rest[np.arange(some.size), self.kind]
         finish = kernels.finishes(*self._graph[:2], begin, held)
         self.makespan_s = float(finish.max())
+        self.usd_per_hour = kernels.hourly_usd(usd, self.kind, self.makespan_s - now_s)
         limit = max(self.makespan_s, job.due_s) if np.isfinite(job.due_s) else self.makespan_s
-        if self._rule == "gain":
+        if self._rule == "soonest":
+            self.begin_s, self.due_s = finish - held, finish
+        elif self._rule == "gain":
             self.begin_s = finish - held
             self.due_s = limit - kernels.tails(*self._graph[2:], held) + held
         else:
@@ -123,10 +150,10 @@ class Dates:
         open_ = status < RUNNING
         self.task_due_s[open_] = self.due_s[self.bundle[open_]]
 
-    def _upgrade(self, begin: FloatArray, usd: FloatArray) -> None:
+    def _upgrade(self, begin: FloatArray, usd: FloatArray, limit: float) -> None:
         from autoscale.policies.subdeadlines import kernels
 
-        rest, kind, limit = self.rest_s, self.kind, self.job.due_s
+        rest, kind = self.rest_s, self.kind
         if self._rule == "scs":
             kernels.upgrade(*self._graph, begin, rest, usd, self.some, kind, limit, EXACT)
         else:

@@ -168,8 +168,49 @@ def _value(saved, added):
 
 
 @numba.njit(cache=True)
+def _options(
+    parent_ptr, parents, child_ptr, children, begin, finish, held, rest, usd, some, kind, above
+):
+    """Return each bundle's upgrade: (type or -1, own seconds saved for a dollar, makespan after).
+
+    Only bundles on chains longer than ``above`` have one; the makespan is exact.
+    """
+    n = kind.size
+    tail = tails(child_ptr, children, held)
+    makespan = finish.max()
+    to = np.full(n, -1, dtype=np.int32)
+    own = np.zeros(n)
+    after = np.full(n, makespan)
+    for b in range(n):
+        if some[b] and finish[b] + tail[b] - held[b] >= above:
+            to[b] = _next_type(rest, usd, b, kind[b])
+            if to[b] >= 0:
+                own[b] = _value(held[b] - rest[b, to[b]], usd[b, to[b]] - usd[b, kind[b]])
+    if own.max() > 0.0 and above >= makespan - EPS:
+        apart = makespans_without(parent_ptr, parents, child_ptr, children, begin, finish, tail)
+        for b in range(n):
+            if to[b] >= 0:
+                after[b] = max(makespan - (held[b] - rest[b, to[b]]), apart[b])
+    return to, own, after
+
+
+@numba.njit(cache=True)
+def _best(makespan, to, own, after, usd, kind):
+    """Return the upgrade with the most seconds off the makespan for a dollar, else off its own."""
+    best, best_value = -1, 0.0
+    for b in range(to.size):
+        if to[b] >= 0:
+            value = _value(makespan - after[b], usd[b, to[b]] - usd[b, kind[b]])
+            if value > best_value:
+                best, best_value = b, value
+    if best < 0 and own.max() > 0.0:
+        best = int(np.argmax(own))
+    return best
+
+
+@numba.njit(cache=True)
 def upgrade(parent_ptr, parents, child_ptr, children, begin, rest, usd, some, kind, limit, exact):
-    """Upgrade types until everything ends by ``limit``; change ``kind``, return the finishes.
+    """Upgrade types until everything ends by ``limit``; ``kind`` is changed in place.
 
     The upgrade with the most seconds off the makespan for a dollar is made; where none shortens
     it, because several chains are longest, the one on them that saves most of its own seconds for a
@@ -184,39 +225,63 @@ def upgrade(parent_ptr, parents, child_ptr, children, begin, rest, usd, some, ki
         finish = finishes(parent_ptr, parents, begin, held)
         makespan = finish.max()
         if makespan <= limit + EPS:
-            return finish
-        tail = tails(child_ptr, children, held)
-        to = np.full(n, -1, dtype=np.int32)
-        own = np.zeros(n)
-        for b in range(n):
-            longest = finish[b] + tail[b] - held[b]
-            late = longest > limit + EPS if batch > 1 else longest >= makespan - EPS
-            if some[b] and late:
-                to[b] = _next_type(rest, usd, b, kind[b])
-                if to[b] >= 0:
-                    own[b] = _value(held[b] - rest[b, to[b]], usd[b, to[b]] - usd[b, kind[b]])
-        best = -1
-        if batch == 1:
-            value = np.zeros(n)
-            apart = makespans_without(parent_ptr, parents, child_ptr, children, begin, finish, tail)
-            for b in range(n):
-                if to[b] >= 0:
-                    through = makespan - (held[b] - rest[b, to[b]])
-                    value[b] = _value(
-                        makespan - max(through, apart[b]), usd[b, to[b]] - usd[b, kind[b]]
-                    )
-            best = int(np.argmax(value))
-            if value[best] <= 0.0:
-                best = int(np.argmax(own))
+            return
+        above = limit + EPS if batch > 1 else makespan - EPS
+        to, own, after = _options(
+            parent_ptr, parents, child_ptr, children,
+            begin, finish, held, rest, usd, some, kind, above,
+        )  # fmt: skip
         if own.max() <= 0.0:
-            return finish
+            return
         chosen = np.argsort(-own, kind="mergesort")[:batch]
-        if best >= 0:
-            chosen[0] = best
+        if batch == 1:
+            chosen[0] = _best(makespan, to, own, after, usd, kind)
         for b in chosen:
             if to[b] >= 0:
                 kind[b] = to[b]
                 held[b] = rest[b, kind[b]]
+
+
+@numba.njit(cache=True)
+def hourly_usd(usd, kind, span_s):
+    """Return what a plan costs an hour: its work spread over its span, an hour at least."""
+    total = 0.0
+    for b in range(kind.size):
+        total += usd[b, kind[b]]
+    return total / max(span_s / 3600.0, 1.0)
+
+
+@numba.njit(cache=True)
+def speed_up(
+    parent_ptr, parents, child_ptr, children, begin, rest, usd, some, kind, now, per_hour, most
+):
+    """Upgrade types as long as the plan costs at most ``per_hour`` USD an hour, ``most`` times.
+
+    In the order of :func:`upgrade`; what is too dear is passed over. ``kind`` is changed in place.
+    """
+    n = kind.size
+    held = np.empty(n)
+    for b in range(n):
+        held[b] = rest[b, kind[b]]
+    some = some.copy()
+    total = hourly_usd(usd, kind, 0.0)
+    for _ in range(most):
+        finish = finishes(parent_ptr, parents, begin, held)
+        makespan = finish.max()
+        to, own, after = _options(
+            parent_ptr, parents, child_ptr, children,
+            begin, finish, held, rest, usd, some, kind, makespan - EPS,
+        )  # fmt: skip
+        b = _best(makespan, to, own, after, usd, kind)
+        if b < 0:
+            return
+        added = usd[b, to[b]] - usd[b, kind[b]]
+        if (total + added) / max((after[b] - now) / 3600.0, 1.0) > per_hour + EPS:
+            some[b] = False
+            continue
+        total += added
+        kind[b] = to[b]
+        held[b] = rest[b, kind[b]]
 
 
 @numba.njit(cache=True)
