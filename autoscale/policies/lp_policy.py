@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 
 ABOUT = About(
     aim="deadlines",
-    summary="our own: rolling horizon, the least fleet for all known work, as late as it can be",
+    summary="our own: rolling horizon and LP, least fleet for all known work, as late as can be",
 )
+
+
+MANY = 1500
+"""With more tasks that wait than this, the plan is made anew less often in proportion."""
 
 
 def make(terms: Terms) -> Policy:
@@ -45,16 +49,17 @@ class DeadlinePolicy(RollingPolicy):
         for held in self._fleet.held.values():
             held.leaving = False
         outlook = self._look(state)
-        step_s = min(STEP_S, 0.25 * outlook.boot_s + 5.0)
+        many = max(1.0, outlook.n_open / MANY)
+        step_s = many * min(STEP_S, 0.25 * outlook.boot_s + 5.0)
         launch = size_launch(outlook, step_s)
-        self._next_plan_s = now_s + STEP_S
+        self._next_plan_s = now_s + STEP_S * many
         if launch is None:
             return ()
         if launch.at_s > now_s:
             self._next_plan_s = min(self._next_plan_s, launch.at_s)
             return ()
-        self._pending = [Extra(launch.column, launch.count, now_s)]
-        return (backlog.columns[launch.column],) * launch.count
+        self._pending = launch.at(now_s)
+        return tuple(backlog.columns[e.column] for e in self._pending for _ in range(e.count))
 
     # -- which leases stay ------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from autoscale.policies.rolling.fleet import Fleet
     from autoscale.policies.rolling.work import Backlog, JobWork
 
-MOST_SKIPPED = 200
+MOST_SKIPPED = 60
 """Ready tasks that are passed over before the fleet counts as full."""
 
 FASTER = 1.01

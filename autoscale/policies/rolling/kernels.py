@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 EPS = 1e-6
-MOST_SKIPPED = 200
+MOST_SKIPPED = 60
 """Ready tasks that are passed over at one moment before the fleet counts as full."""
 
 NEVER = 10.0

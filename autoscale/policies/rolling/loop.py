@@ -10,7 +10,7 @@ from autoscale.policies.protocol import ENDED, Decision
 from autoscale.policies.rolling.dispatch import Dispatch
 from autoscale.policies.rolling.fleet import Fleet
 from autoscale.policies.rolling.learning import BootTimes, RuntimeRatios
-from autoscale.policies.rolling.outlook import Extra, Outlook
+from autoscale.policies.rolling.outlook import Extra, Outlook, warm_up
 from autoscale.policies.rolling.work import Backlog, Caution
 from autoscale.units import TIME_TOL_S
 
@@ -47,6 +47,7 @@ class RollingPolicy(ABC):
         self._next_plan_s = math.inf
         self._pending: list[Extra] = []
         self._outlook: Outlook | None = None
+        warm_up()
 
     @abstractmethod
     def _enter(self, job: JobWork, now_s: float) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.policies.protocol import RUNNING
+from autoscale.policies.rolling.cover import buckets_of, groups_of, least_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +83,8 @@ class Outlook:
         catalog: Catalog,
         caution: Caution,
     ) -> None:
-        self.now_s, self.fleet, self._backlog, self.caution = now_s, fleet, backlog, caution
+        self.now_s, self.fleet = float(now_s), fleet
+        self._backlog, self.caution = backlog, caution
         self.boot_s = boots.quantile(caution.boot_share)
         self._stack = backlog.stacked()
         self._index = np.array(backlog.columns, dtype=np.int64)
@@ -249,8 +251,67 @@ class Outlook:
 
         return [c for c in some if not any(beats(a, c) for a in some)]
 
+    def least_fleet(self, options: list[int]) -> FloatArray:
+        """Return the launches of the linear program over due times, by considered type.
+
+        Parameters
+        ----------
+        options
+            The types that may be launched.
+        """
+        stack = self._stack
+        waits = stack["state"] == 0
+        dur, need = stack["dur"][waits], stack["need"][waits]
+        n_types = self._index.size
+        group, n_groups = groups_of(need)
+        soonest_s = self.now_s + self.boot_s + dur.min(axis=1)
+        ends_s, bucket = buckets_of(np.maximum(stack["due"][waits], soonest_s))
+        cell, n_cells = group * ends_s.size + bucket, n_groups * ends_s.size
+        load_s = np.zeros((n_groups, ends_s.size, n_types))
+        for k in range(n_types):
+            share = (need / np.maximum(self._room[k], 1e-9)).max(axis=1)
+            load_s[:, :, k] = np.bincount(cell, dur[:, k] * share, n_cells).reshape(n_groups, -1)
+        held_s = np.zeros((n_types, ends_s.size))
+        ready_s = np.maximum(self._ready, self.now_s)
+        stop_s = np.minimum(ends_s, self._until[:, None])
+        np.add.at(held_s, self._column, np.maximum(stop_s - ready_s[:, None], 0.0))
+        held_s -= self._busy_s(ends_s)
+        quantum_s = self.fleet.billing.quantum_s
+        overhead_s = 0.5 * quantum_s if self.fleet.coarse else self.boot_s
+        left_s = np.maximum(ends_s - self.now_s - self.boot_s, 0.0)
+        most = np.zeros(n_types)
+        most[options] = np.inf
+        return least_fleet(
+            load_s, np.maximum(held_s, 0.0), left_s, self._price, self._price * overhead_s, most
+        )
+
+    def _busy_s(self, ends_s: FloatArray) -> FloatArray:
+        """Return how much of the held leases is taken by what runs, shape (types, buckets)."""
+        stack = self._stack
+        runs = (stack["state"] == 1) & (self._place >= 0)
+        column = self._column[self._place[runs]]
+        share = (stack["need"][runs] / np.maximum(self._room[column], 1e-9)).max(axis=1)
+        left_s = np.minimum(stack["end"][runs][:, None], ends_s) - self.now_s
+        out = np.zeros((self._index.size, ends_s.size))
+        np.add.at(out, column, np.maximum(left_s, 0.0) * share[:, None])
+        return out
+
     def most_leases(self, column: int) -> float:
         """Return how many leases of a type could at most be of use."""
         waits = (self._stack["state"] == 0) & np.isfinite(self._stack["dur"][:, column])
         share = self._stack["need"][waits] / np.maximum(self._room[column], 1e-9)
         return min(float(waits.sum()), 2 * float(share.max(axis=1).sum()) + 1)
+
+
+def warm_up() -> None:
+    """Have the compiled parts compiled, which takes longer than any decision, before a run."""
+    from autoscale.policies.rolling import kernels
+
+    one, whole = np.ones(1), np.zeros(1, dtype=np.int64)
+    pointers, nobody = np.zeros(2, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    finish, start, place, state = np.zeros(1), np.zeros(1), whole - 1, whole.copy()
+    table, need = np.ones((1, 1)), np.ones((1, 3))
+    tasks = (table, need, table, one, 0.0, one, one, state, whole.copy(), pointers, nobody)
+    fleet = (place, one, whole, np.zeros(1), one * 9, np.ones((1, 3)))
+    kernels.play(0.0, *tasks, *fleet, finish, start)
+    kernels.judge(finish, state, whole, place, one, one, one, 1)

@@ -6,33 +6,50 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from autoscale.policies.rolling.outlook import Extra
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from autoscale.model.arrays import FloatArray
     from autoscale.policies.rolling.outlook import Outlook, Played
 
 MOST_LEASES = 4096
 STEPS = 7
 """Halvings of the time until which a launch can wait."""
 
+ROUND = 0.2
+"""A fleet of the linear program is rounded up from this fraction of a lease on."""
+
+LADDER = 4
+"""Numbers of leases that are tried at first, each twice the one before, where there are many."""
+
+FINENESS = 12
+"""Numbers of leases are searched to this part of themselves."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
     """Leases to launch at a time; charges and expected misses that follow, USD."""
 
-    column: int
-    count: int
+    leases: tuple[Extra, ...]
     at_s: float
     total_usd: float
     regret_usd: float
+
+    def at(self, at_s: float) -> list[Extra]:
+        """Return the leases as launched at a time."""
+        return [replace(extra, at_s=at_s) for extra in self.leases]
 
 
 def size_launch(
     outlook: Outlook, step_s: float, ending: Mapping[int, float] | None = None
 ) -> Launch | None:
-    """Return the launch of one type that saves most in expected misses less charges.
+    """Return the launch that saves most in expected misses less charges.
+
+    The linear program says where to look: its fleet, rounded, and numbers of each type near its.
 
     Parameters
     ----------
@@ -51,17 +68,32 @@ def size_launch(
     base = outlook.play(ending=ending)
     if base.regret_usd <= outlook.caution.patience * outlook.worth_usd:
         return None
-    found = [_best_count(outlook, column, ending) for column in outlook.options()]
-    if not found:
+    options = outlook.options()
+    if not options:
         return None
-    best = min(found, key=lambda launch: (launch.total_usd, launch.count, launch.column))
+    fleet = outlook.least_fleet(options)
+    found = [_best_count(outlook, column, fleet, ending) for column in options]
+    if (fleet > ROUND).sum() > 1:
+        found.append(_rounded(outlook, fleet, ending))
+    best = min(found, key=lambda launch: launch.total_usd)
     if best.total_usd >= base.total_usd:
         return None
     return _latest(outlook, best, step_s, ending)
 
 
-def _best_count(outlook: Outlook, column: int, ending: Mapping[int, float] | None) -> Launch:
-    """Return the best number of leases of one type, launched now."""
+def _rounded(outlook: Outlook, fleet: FloatArray, ending: Mapping[int, float] | None) -> Launch:
+    """Return the fleet of the linear program in whole leases."""
+    counts = np.ceil(fleet - ROUND).astype(np.int64)
+    now_s = outlook.now_s
+    leases = tuple(Extra(int(k), int(counts[k]), now_s) for k in np.flatnonzero(counts > 0))
+    played = outlook.play(leases, ending)
+    return Launch(leases, now_s, played.total_usd, played.regret_usd)
+
+
+def _best_count(
+    outlook: Outlook, column: int, fleet: FloatArray, ending: Mapping[int, float] | None
+) -> Launch:
+    """Return the best number of leases of one type, launched now, near the program's."""
     most = max(1, min(MOST_LEASES, math.ceil(outlook.most_leases(column))))
     known: dict[int, Played] = {}
 
@@ -70,16 +102,23 @@ def _best_count(outlook: Outlook, column: int, ending: Mapping[int, float] | Non
             known[count] = outlook.play([Extra(column, count, outlook.now_s)], ending)
         return known[count].total_usd
 
-    counts = [1]
-    while counts[-1] < most:
+    counts = [max(1, min(most, math.floor(float(fleet[column]) / 2)))]
+    rungs = LADDER if fleet.sum() > 2 * LADDER else most
+    while counts[-1] < most and len(counts) < rungs:
         counts.append(min(most, 2 * counts[-1]))
     best = min(counts, key=lambda count: (total_usd(count), count))
+    while best == counts[-1] < most:
+        counts.append(min(most, 2 * best))
+        best = min(counts, key=lambda count: (total_usd(count), count))
+    finest = max(1, best // FINENESS)
     step = best // 2
-    while step >= 1:
+    while step >= finest:
         near = [c for c in (best - step, best, best + step) if 1 <= c <= most]
         best = min(near, key=lambda count: (total_usd(count), count))
         step //= 2
-    return Launch(column, best, outlook.now_s, total_usd(best), known[best].regret_usd)
+    played = known[best]
+    extra = Extra(column, best, outlook.now_s)
+    return Launch((extra,), outlook.now_s, played.total_usd, played.regret_usd)
 
 
 def _latest(
@@ -90,8 +129,7 @@ def _latest(
     limit_usd = launch.regret_usd + outlook.caution.patience * outlook.worth_usd
 
     def waits(wait_s: float) -> bool:
-        extra = Extra(launch.column, launch.count, now_s + wait_s)
-        return outlook.play([extra], ending).regret_usd <= limit_usd
+        return outlook.play(launch.at(now_s + wait_s), ending).regret_usd <= limit_usd
 
     if not waits(step_s):
         return launch

@@ -46,8 +46,8 @@ class Caution:
 
     sigmas: float = 1.0
     boot_share: float = 0.95
-    worth: float = 5.0
-    patience: float = 0.005
+    worth: float = 3.0
+    patience: float = 0.01
     dear: float = 1.05
 
 

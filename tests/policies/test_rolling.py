@@ -1,0 +1,145 @@
+"""The parts of the rolling-horizon policies against plain counterparts and brute force."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as hs
+
+from autoscale.policies.rolling.cover import least_fleet
+from autoscale.policies.rolling.learning import BootTimes, RuntimeRatios
+from autoscale.policies.rolling.work import spread
+
+
+def plain_play(
+    dur: Any, need: Any, key: Any, edges: list[tuple[int, int]], ready_s: Any, room: Any
+) -> list[float]:
+    """Return when tasks end: by time, each ready task in the order of keys on the fullest lease."""
+    n = len(key)
+    end = [math.inf] * n
+    where: dict[int, int] = {}
+    times = sorted({0.0, *ready_s})
+    while times:
+        now = times.pop(0)
+        runs = [i for i in where if end[i] > now + 1e-6]
+        free = [room[m] - sum(need[i] for i in runs if where[i] == m) for m in range(len(room))]
+        done = {i for i in where if end[i] <= now + 1e-6}
+        ready = [i for i in range(n) if i not in where and {a for a, b in edges if b == i} <= done]
+        for i in sorted(ready, key=lambda i: (key[i], i)):
+            fits = [m for m in range(len(room)) if ready_s[m] <= now and need[i] <= free[m]]
+            if fits:
+                m = min(fits, key=lambda m: (free[m], m))
+                free[m] -= need[i]
+                where[i], end[i] = m, now + dur[i]
+                times = sorted({*times, end[i]})
+    return end
+
+
+@settings(max_examples=40, deadline=None)
+@given(hs.integers(0, 10**6))
+def test_the_compiled_play_equals_plain_list_scheduling(seed: int) -> None:
+    from autoscale.policies.rolling import kernels
+
+    rng = np.random.default_rng(seed)
+    n, n_leases = int(rng.integers(1, 9)), int(rng.integers(1, 4))
+    dur, need = np.round(rng.uniform(1, 100, n)), rng.integers(1, 3, n).astype(float)
+    key = rng.permutation(n).astype(float)
+    edges = [(a, b) for a, b in itertools.combinations(range(n), 2) if rng.random() < 0.25]
+    ready_s = np.round(rng.uniform(0, 50, n_leases))
+    room = rng.integers(2, 5, n_leases).astype(float)
+    children = [[b for a, b in edges if a == i] for i in range(n)]
+    ptr = np.cumsum([0, *(len(c) for c in children)]).astype(np.int64)
+    flat = np.array([c for part in children for c in part], dtype=np.int64)
+    pending = np.bincount([b for _, b in edges], minlength=n).astype(np.int64)
+    finish, start = np.zeros(n), np.zeros(n)
+    wants = np.stack([need, np.zeros(n), np.zeros(n)], axis=1)
+    free = np.stack([room, np.zeros(n_leases), np.zeros(n_leases)], axis=1)
+    kernels.play(
+        *(0.0, dur[:, None].copy(), wants, np.ones((n, 1)), np.full(n, np.inf), 0.0, key),
+        *(np.full(n, np.inf), np.zeros(n, dtype=np.int64), pending, ptr, flat),
+        *(np.full(n, -1, dtype=np.int64), np.full(n, np.nan), np.zeros(n_leases, dtype=np.int64)),
+        *(ready_s, np.full(n_leases, np.inf), free, finish, start),
+    )
+    assert finish.tolist() == pytest.approx(plain_play(dur, need, key, edges, ready_s, room))
+
+
+def test_a_job_that_ends_at_its_deadline_misses_it_half_the_time() -> None:
+    from autoscale.policies.rolling import kernels
+
+    none = np.zeros(1, dtype=np.int64)
+    args = (none.copy(), none, none - 1, np.array([100.0]), np.array([10.0]), np.array([4.0]), 0)
+    for end_s, misses in ((100.0, 0.5), (100.0 - 16.4485, 0.05), (0.0, 0.0)):
+        total, last, _ = kernels.judge(np.array([end_s]), *args)
+        assert total == pytest.approx(4 * misses, abs=1e-4)
+        assert last[0] == end_s
+
+
+def test_the_linear_program_launches_what_the_tightest_deadline_needs() -> None:
+    """900 s of work by 300 s, 1,200 s by 600 s: three leases, or one more hour of a held one."""
+    load = np.array([[[900.0], [300.0]]])
+    ends, price = np.array([300.0, 600.0]), np.array([0.1])
+    least = least_fleet(load, np.zeros((1, 2)), ends, price, price, np.array([np.inf]))
+    assert least == pytest.approx([3.0])
+    held = np.array([[300.0, 600.0]])
+    assert least_fleet(load, held, ends, price, price, np.array([np.inf])) == pytest.approx([2.0])
+
+
+def test_the_linear_program_takes_the_type_that_fits_and_the_cheaper_one_else() -> None:
+    load = np.array([[[600.0, 300.0]], [[math.inf, 300.0]]])
+    price = np.array([0.1, 0.4])
+    found = least_fleet(load, np.zeros((2, 1)), np.array([600.0]), price, price, np.full(2, np.inf))
+    assert found == pytest.approx([1.0, 0.5])
+
+
+@settings(max_examples=15, deadline=None)
+@given(hs.integers(0, 10**6))
+def test_the_best_mix_is_that_of_all_fleets(seed: int) -> None:
+    """One group without packing: the most speed that the budget buys, by enumeration."""
+    from autoscale.policies.rolling.mix import Mix
+
+    rng = np.random.default_rng(seed)
+    room = np.stack([rng.integers(1, 5, 3), np.full(3, 1e9), np.zeros(3)], axis=1).astype(float)
+    price, speed = np.round(rng.uniform(0.1, 0.5, 3), 2), np.round(rng.uniform(0.3, 1, 3), 2)
+    mix = Mix()
+    mix._work = {(1.0, 0.0, 0.0): 100.0}
+    mix._speed = {(1.0, 0.0, 0.0): speed}
+    _, share = mix.best(room, price, 1.0, np.ones(3))
+    fleets = itertools.product(*(range(int(1 / p) + 1) for p in price))
+    best = max(
+        float(np.array(f) @ (room[:, 0] * speed)) for f in fleets if np.array(f) @ price <= 1 + 1e-9
+    )
+    assert share * 100 <= best * (1 + 1e-6)
+    assert share * 100 >= best * (1 - 0.011)
+
+
+def test_ratios_are_learnt_by_category_and_noise_over_all() -> None:
+    rng = np.random.default_rng(0)
+    ratios = RuntimeRatios()
+    for _ in range(300):
+        ratios.observe("long", float(rng.normal(1.3, 0.2)))
+        ratios.observe("short", float(rng.normal(0.8, 0.2)))
+    assert ratios.mean("long") == pytest.approx(1.3, abs=0.04)
+    assert ratios.mean("short") == pytest.approx(0.8, abs=0.04)
+    assert ratios.mean("never seen") == 1.0
+    assert ratios.sd == pytest.approx(0.2, abs=0.02)
+    assert ratios.doubt("long") < 0.02 < ratios.doubt("never seen")
+
+
+def test_boots_are_expected_by_their_quantile_and_late_ones_later() -> None:
+    boots = BootTimes(100.0)
+    for boot_s in range(1, 98):
+        boots.observe(float(boot_s))
+    assert boots.quantile(0.5) == 50.0
+    assert boots.ready_s(0.0, 10.0, 0.5) == 50.0
+    assert boots.ready_s(0.0, 200.0, 0.5) == 300.0
+
+
+def test_spread_runtimes_have_mean_one_and_the_noise_asked_for() -> None:
+    factors = spread((0.5 + np.arange(20_000)) / 20_000, 0.2)
+    assert factors.mean() == pytest.approx(1, abs=1e-3)
+    assert factors.std() == pytest.approx(0.2, abs=2e-3)
