@@ -10,9 +10,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from autoscale.version import __version__
+from autoscale.modules import lazy
 
 if TYPE_CHECKING:
     from autoscale.api import make_problem, read_workflow
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from autoscale.plotting.gantt import plot_gantt
     from autoscale.plotting.money import plot_money
     from autoscale.plotting.pareto import plot_pareto
+    from autoscale.version import __version__
     from autoscale.workloads.families import generate
 
 __all__ = [
@@ -70,40 +71,30 @@ __all__ = [
     "write_wfformat",
 ]
 
-_HOMES = {
-    "api": ("make_problem", "read_workflow"),
-    "errors": ("AutoscaleError", "InfeasibleError", "InputError"),
-    "formats.catalog_csv": ("load_catalog",),
-    "formats.plan_json": ("read_plan", "write_plan"),
-    "formats.wfformat_writer": ("write_wfformat",),
-    "model.billing": ("Billing",),
-    "model.catalog": ("Catalog", "InstanceType"),
-    "model.problem": ("Problem",),
-    "model.workflow": ("Workflow", "WorkflowBuilder"),
-    "optimize.explain": ("Explanation", "explain_plan"),
-    "optimize.pareto": ("pareto_front",),
-    "optimize.planner": ("solve",),
-    "plan.check": ("check_plan",),
-    "plan.diff": ("PlanDiff", "diff_plans"),
-    "plan.front": ("ParetoFront",),
-    "plan.plan": ("Plan",),
-    "plotting.fleet": ("plot_fleet",),
-    "plotting.gantt": ("plot_gantt",),
-    "plotting.money": ("plot_money",),
-    "plotting.pareto": ("plot_pareto",),
-    "workloads.families": ("generate",),
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use, so that importing the package and asking for help are quick.
-    for home, names in _HOMES.items():
-        if name in names:
-            from importlib import import_module
-
-            return getattr(import_module(f"autoscale.{home}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "api": ("make_problem", "read_workflow"),
+        "errors": ("AutoscaleError", "InfeasibleError", "InputError"),
+        "formats.catalog_csv": ("load_catalog",),
+        "formats.plan_json": ("read_plan", "write_plan"),
+        "formats.wfformat_writer": ("write_wfformat",),
+        "model.billing": ("Billing",),
+        "model.catalog": ("Catalog", "InstanceType"),
+        "model.problem": ("Problem",),
+        "model.workflow": ("Workflow", "WorkflowBuilder"),
+        "optimize.explain": ("Explanation", "explain_plan"),
+        "optimize.pareto": ("pareto_front",),
+        "optimize.planner": ("solve",),
+        "plan.check": ("check_plan",),
+        "plan.diff": ("PlanDiff", "diff_plans"),
+        "plan.front": ("ParetoFront",),
+        "plan.plan": ("Plan",),
+        "plotting.fleet": ("plot_fleet",),
+        "plotting.gantt": ("plot_gantt",),
+        "plotting.money": ("plot_money",),
+        "plotting.pareto": ("plot_pareto",),
+        "version": ("__version__",),
+        "workloads.families": ("generate",),
+    },
+)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.formats import workflows
 from autoscale.formats.catalog_csv import load_catalog
 from autoscale.model.billing import HOURLY, PER_SECOND, Billing
-from autoscale.model.catalog import Catalog, unknown
+from autoscale.model.catalog import Catalog
 from autoscale.model.limits import (
     AllowedTypes,
     Quota,

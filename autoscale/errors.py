@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class AutoscaleError(Exception):
     """Base of all errors that this project raises on purpose."""
@@ -63,3 +68,14 @@ def require_interrupt(error: BaseException) -> None:
             return
         cause = cause.__cause__
     raise error
+
+
+def unknown(what: str, given: str, known: Sequence[str]) -> str:
+    """Return a message about an unknown name, with the nearest known ones."""
+    import difflib
+
+    near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
+    if near:
+        return f"unknown {what} {given!r}; did you mean {' or '.join(map(repr, near))}?"
+    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    return f"unknown {what} {given!r}; known are {listed}"

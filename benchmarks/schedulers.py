@@ -4,12 +4,13 @@ usage: python benchmarks/schedulers.py speed [--sizes 10000,100000] [--planners 
        python benchmarks/schedulers.py table --csv rows.csv WORKFLOW [WORKFLOW ...]
        python benchmarks/schedulers.py summary --csv rows.csv
 
-``speed`` times planners on generated workflows, one core, compiled parts made beforehand.
+``speed`` takes the processor's time of schedulers alone on generated workflows, compiled parts made
+beforehand; those for budgets get ``factor`` times what the cheapest plan on one machine costs.
 ``table`` plans every workflow with every planner at several deadlines and under both billings,
 planner lp within its own small limit; a row is written as soon as it is known and rows that the
-file has are skipped, so that a run that was broken off goes on. ``summary`` prints, per billing
-and deadline, each planner's wins, ties and losses against the best of the others (planner lp
-apart), its median cost over lp's and over the certified bound, and the time that it took.
+file has are skipped, so that a run that was broken off goes on. ``summary`` prints each planner's
+wins, ties and losses against every other (planner lp apart), how it does against planner lp, its
+median cost over lp's and over the certified bound, and the time that it took.
 """
 
 from __future__ import annotations
@@ -21,15 +22,23 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from autoscale.api import make_problem, read_workflow
 from autoscale.errors import AutoscaleError
+from autoscale.lp.types import reduced
 from autoscale.optimize.compare import compare
 from autoscale.optimize.planner import PLANNERS
+from autoscale.optimize.warm import warm_kernels
+from autoscale.schedulers import about_scheduler, get_scheduler
 from autoscale.workloads import generate
 
-FAST = "bheft,gain-deadline,greedy,hbcs,heft,cpop,ic-pcp,ic-pcpd2,jit-c,list,mslbl,prolis"
+FAST = (
+    "heft,cpop,ic-pcp,ic-pcpd2,prolis,jit-c,greedy,gain-deadline,list,spss,bheft,hbcs,mslbl,"
+    "loss2,loss3,gain-budget,grp-heft"
+)
 """Planners that place tasks one after another."""
 
 COLUMNS = [
@@ -37,24 +46,33 @@ COLUMNS = [
     "makespan_s", "bound_usd", "seconds", "reason",
 ]  # fmt: skip
 
+Case: TypeAlias = tuple[str, str, str]
+"""Workflow, billing and deadline factor."""
+
 SAME = 1e-6
 """Relative difference up to which two costs are a tie."""
 
 
 def speed(sizes: list[int], families: list[str], planners: list[str], factor: float) -> None:
-    """Print how long planners take on generated workflows."""
+    """Print how long schedulers take on generated workflows, seconds of one core."""
+    warm_kernels(large=True)
     print("| planner | workflow | tasks | cost USD | makespan s | planned s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for family in families:
         for size in sizes:
-            problem = make_problem(generate(family, size))
+            problem, _ = reduced(make_problem(generate(family, size)))
             path_s = problem.least_makespan_s - problem.boot_s
-            problem = problem.replace(deadline_s=problem.boot_s + factor * path_s)
+            in_time = problem.replace(deadline_s=problem.boot_s + factor * path_s)
+            cheapest = get_scheduler("cheapest")(problem, rng=np.random.default_rng(0))
+            in_budget = problem.replace(budget_usd=factor * cheapest.cost_usd)
             for name in planners:
-                found = compare(problem, [name], time_limit_s=600.0).outcomes[0]
+                goal = in_budget if about_scheduler(name).goal == "budget" else in_time
+                compare(make_problem(generate("chain", 3)).replace(deadline_s=1e6), [name])
+                began = time.process_time()
+                plan = get_scheduler(name)(goal, rng=np.random.default_rng(0))
                 print(
-                    f"| {name} | {family} | {size:,} | {found.cost_usd:.4g} | "
-                    f"{found.makespan_s:,.0f} | {found.seconds:.2f} |",
+                    f"| {name} | {family} | {size:,} | {plan.cost_usd:.4g} | "
+                    f"{plan.makespan_s:,.0f} | {time.process_time() - began:.2f} |",
                     flush=True,
                 )
 
@@ -119,59 +137,98 @@ def key_of(row: dict[str, str]) -> tuple[str, str, str, str]:
 
 
 def summary(path: Path) -> None:
-    """Print wins, ties and losses by billing and deadline."""
+    """Print how planners compare, over everything and by billing and deadline."""
     rows = rows_of(path)
-    for billing, factor in sorted({(row["billing"], row["factor"]) for row in rows}):
+    groups = sorted({(row["billing"], row["factor"]) for row in rows})
+    print_part("all", rows)
+    for billing, factor in groups:
         part = [row for row in rows if (row["billing"], row["factor"]) == (billing, factor)]
-        cases = {row["workflow"] for row in part}
-        print(f"\n{billing} billing, f = {factor}: {len(cases)} workflows\n")
-        print(
-            "| planner | wins | ties | losses | no plan | median cost / lp | median gap "
-            "| median s | longest s |"
-        )
-        print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-        for name in sorted({row["planner"] for row in part}):
-            print(line_of(name, part))
+        print_part(f"{billing} billing, f = {factor}", part)
 
 
-def line_of(name: str, part: list[dict[str, str]]) -> str:
-    """Return one planner's line of the summary."""
+def print_part(title: str, part: list[dict[str, str]]) -> None:
+    """Print the table of some rows, the planner with the most wins over others first."""
     cost = {
-        (row["workflow"], row["planner"]): float(row["cost_usd"])
+        (case_of(row), row["planner"]): float(row["cost_usd"])
         for row in part
         if row["found"] == "True"
     }
-    bound: dict[str, float] = {}
+    names = sorted({row["planner"] for row in part})
+    bound: dict[Case, float] = {}
     for row in part:  # the largest certified by anyone
         usd = float(row["bound_usd"] or "nan")
-        bound[row["workflow"]] = max(bound.get(row["workflow"], 0.0), 0.0 if usd != usd else usd)
-    wins = ties = losses = missed = 0
-    over_lp, gaps = [], []
-    mine = [row for row in part if row["planner"] == name]
-    for row in mine:
-        case = row["workflow"]
-        if (case, name) not in cost:
-            missed += 1
-            continue
-        own = cost[case, name]
-        best = min(
-            (usd for (w, p), usd in cost.items() if w == case and p not in (name, "lp")),
-            default=math.inf,
-        )
-        wins += own < best * (1 - SAME)
-        ties += abs(own - best) <= SAME * best
-        losses += own > best * (1 + SAME)
-        if (case, "lp") in cost:
-            over_lp.append(own / cost[case, "lp"])
-        if bound[case] > 0:
-            gaps.append(own / bound[case] - 1)
-    seconds = [float(row["seconds"]) for row in mine]
-    ratio = f"{statistics.median(over_lp):.3f}" if over_lp else "-"
-    gap = f"{statistics.median(gaps):.1%}" if gaps else "-"
-    return (
-        f"| {name} | {wins} | {ties} | {losses} | {missed} | {ratio} | {gap} | "
-        f"{statistics.median(seconds):.3f} | {max(seconds):.2f} |"
+        bound[case_of(row)] = max(bound.get(case_of(row), 0.0), 0.0 if usd != usd else usd)
+    duels = {name: duels_of(name, names, list(bound), cost) for name in names}
+    print(f"\n{title}: {len(bound)} cases\n")
+    print(
+        "| planner | wins | ties | losses | cheapest of all | against lp: less, same, more "
+        "| plans found | median cost / lp | median gap | median s | 95% within s |"
     )
+    print("| --- " * 11 + "|")
+    for name in sorted(names, key=lambda name: -duels[name][0] + duels[name][2]):
+        mine = [row for row in part if row["planner"] == name]
+        print(f"| `{name}` | " + " | ".join(cells_of(name, mine, duels[name], cost, bound)) + " |")
+
+
+def case_of(row: dict[str, str]) -> Case:
+    """Return which problem a row is about."""
+    return row["workflow"], row["billing"], row["factor"]
+
+
+def duels_of(
+    name: str, names: list[str], cases: list[Case], cost: dict[tuple[Case, str], float]
+) -> tuple[int, int, int]:
+    """Return (wins, ties, losses) against every other planner but lp, over all cases.
+
+    No plan loses to a plan; where neither has one the two tie.
+    """
+    wins = ties = losses = 0
+    for case in cases:
+        own = cost.get((case, name), math.inf)
+        for other in names:
+            if other in (name, "lp"):
+                continue
+            usd = cost.get((case, other), math.inf)
+            same = own == usd or abs(own - usd) <= SAME * usd
+            wins += not same and own < usd
+            ties += same
+            losses += not same and own > usd
+    return wins, ties, losses
+
+
+def cells_of(
+    name: str,
+    mine: list[dict[str, str]],
+    duels: tuple[int, int, int],
+    cost: dict[tuple[Case, str], float],
+    bound: dict[Case, float],
+) -> list[str]:
+    """Return a planner's cells of the summary."""
+    total = max(1, sum(duels))
+    least: dict[Case, float] = {}
+    for (case, planner), usd in cost.items():
+        if planner != "lp":
+            least[case] = min(least.get(case, math.inf), usd)
+    found = [(case_of(row), float(row["cost_usd"])) for row in mine if row["found"] == "True"]
+    best = sum(usd <= least.get(case, math.inf) * (1 + SAME) for case, usd in found)
+    over_lp = [usd / cost[case, "lp"] for case, usd in found if (case, "lp") in cost]
+    against = (
+        sum(r < 1 - SAME for r in over_lp),
+        sum(abs(r - 1) <= SAME for r in over_lp),
+        sum(r > 1 + SAME for r in over_lp),
+    )
+    gaps = [usd / bound[case] - 1 for case, usd in found if bound[case] > 0]
+    seconds = [float(row["seconds"]) for row in mine]
+    return [
+        *(f"{number / total:.0%}" for number in duels),
+        str(best),
+        "-" if name == "lp" else ", ".join(map(str, against)),
+        f"{len(found) / len(mine):.0%}",
+        f"{statistics.median(over_lp):.3f}" if over_lp else "-",
+        f"{statistics.median(gaps):.1%}" if gaps else "-",
+        f"{statistics.median(seconds):.3f}",
+        f"{sorted(seconds)[int(0.95 * (len(seconds) - 1))]:.2f}",
+    ]
 
 
 def main() -> None:

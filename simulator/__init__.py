@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from autoscale.modules import lazy
 
 if TYPE_CHECKING:
     from simulator.chance import Chance, read_chance
@@ -28,28 +30,14 @@ __all__ = [
     "summarise",
 ]
 
-_HOMES = {
-    "Chance": "chance",
-    "LeaseRecords": "records",
-    "Replications": "replay",
-    "SimulationResult": "records",
-    "TaskRecords": "records",
-    "read_chance": "chance",
-    "replicate": "replay",
-    "run_policy": "streams",
-    "simulate": "running",
-    "summarise": "statistics",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded on first use, so that the command line does not pay for what it does not call.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    return getattr(import_module(f"simulator.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "chance": ("Chance", "read_chance"),
+        "records": ("LeaseRecords", "SimulationResult", "TaskRecords"),
+        "replay": ("Replications", "replicate"),
+        "running": ("simulate",),
+        "statistics": ("summarise",),
+        "streams": ("run_policy",),
+    },
+)

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.formats.files import read_bytes
-from autoscale.model.catalog import unknown
 from autoscale.resources import data_path
 from autoscale.units import parse_bandwidth
 from simulator.distributions import Constant, Distribution, distribution_of

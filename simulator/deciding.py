@@ -43,9 +43,14 @@ class Deciding:
         Decides.
     cloud
         Where its decisions are carried out.
+    until_s
+        The run ends then, whatever is left to do; infinite for when all is done.
     """
 
-    def __init__(self, jobs: tuple[Job, ...], policy: Policy, cloud: Cloud) -> None:
+    def __init__(
+        self, jobs: tuple[Job, ...], policy: Policy, cloud: Cloud, until_s: float = math.inf
+    ) -> None:
+        self._until_s = until_s
         self.jobs, self.policy, self.cloud, self._env = jobs, policy, cloud, cloud.env
         w = cloud.problem.workflow
         n = len(w)
@@ -65,12 +70,24 @@ class Deciding:
         self._first = [0, *np.cumsum(sizes).tolist()]
         self._open: list[int] = [*sizes]
         self._views: dict[int, JobView] = {}
+        self._lease_views: dict[int, LeaseView] = {}
+        self._stale: dict[int, Machine] = {}  # machines whose view has to be made again
+        self._held: tuple[Any, Any] | None = None  # when and at what price leases are held
+        self._price_per_s = cloud.problem.catalog.price_per_s.tolist()
         self._job_of = np.repeat(np.arange(len(jobs)), sizes).tolist()
 
     def begin(self) -> None:
         """Set an alarm at every arrival."""
         for number, job in enumerate(self.jobs):
             self.cloud.later(job.arrival_s, self._arrive, number)
+        if self._until_s < math.inf:
+            # One step later, so that what ends at that very moment has ended.
+            step = self.cloud.later
+            step(self._until_s, lambda _: step(0.0, self._over, None), None)
+
+    def _over(self, _: None) -> None:
+        if not self.cloud.done.triggered:
+            self.cloud.done.succeed()
 
     def _arrive(self, number: int) -> None:
         first, stop = self._first[number], self._first[number + 1]
@@ -94,6 +111,7 @@ class Deciding:
 
     def on_ready(self, machine: Machine) -> None:
         """Start what is queued and tell the policy."""
+        self._stale[machine.number] = machine
         self._start_queued(machine)
         self._call()
 
@@ -121,6 +139,7 @@ class Deciding:
         self._open[number] -= 1
         if not self._open[number]:
             del self._views[number]
+        self._stale[machine.number] = machine
         touched = {machine.number: machine}
         for child in w.children_of(task).tolist():
             self._unended_parents[child] -= 1
@@ -134,15 +153,19 @@ class Deciding:
             self._start_queued(queue_of)
         if self._unended:
             self._call()
-            return
+        else:
+            self._finish()
+
+    def _finish(self) -> None:
         for held in list(self._machines.values()):
             self._release(held)
         self.cloud.done.succeed()
 
     def _forget(self, machine: Machine) -> None:
         self._spent_usd += machine.cost_usd
-        self._machines.pop(machine.number, None)
-        self._queues.pop(machine.number, None)
+        self._held = None
+        for table in (self._machines, self._queues, self._lease_views, self._stale):
+            table.pop(machine.number, None)
 
     def _release(self, machine: Machine) -> None:
         self.cloud.release(machine)
@@ -153,6 +176,7 @@ class Deciding:
         self.lease[task] = -1
 
     def _unqueue(self, machine: Machine) -> None:
+        self._stale[machine.number] = machine
         for task in self._queues[machine.number]:
             self._back(task)
         self._queues[machine.number].clear()
@@ -166,6 +190,7 @@ class Deciding:
             if self._unended_parents[task] or not cloud.has_room(task, machine):
                 return
             queue.popleft()
+            self._stale[machine.number] = machine
             self.status[task], self.start_s[task] = RUNNING, now
             cloud.start(task, machine)
 
@@ -201,24 +226,41 @@ class Deciding:
 
     def state(self) -> ClusterState:
         """Return what the policy may see now."""
-        machines = self._machines.values()
-        held_usd = sum(self._cost_usd(m) for m in machines)
+        for number, machine in self._stale.items():
+            self._lease_views[number] = self._lease_view(machine)
+        self._stale.clear()
         return ClusterState(
             now_s=self._env.now,
             catalog=self.cloud.problem.catalog,
             jobs=tuple(self._views.values()),
-            leases=tuple(self._lease_view(m) for m in machines),
+            leases=tuple(self._lease_views.values()),
             gone=tuple(self._gone),
             next_lease=len(self.cloud.machines),
-            spent_usd=self._spent_usd + held_usd,
+            spent_usd=self._spent_usd + self._held_usd(),
+            known_ready=self._ready(),
         )
 
-    def _cost_usd(self, machine: Machine) -> float:
-        if not machine.granted:
-            return 0.0
-        problem = self.cloud.problem
-        price = problem.catalog.types[machine.type].price_usd_per_hour
-        return price / 3600 * problem.billing.billed_s(self._env.now - machine.requested_s)
+    def _held_usd(self) -> float:
+        """Return what the leases that are held would cost if they were released now."""
+        if self._held is None:
+            granted = [m for m in self._machines.values() if m.granted]
+            price = np.array([self._price_per_s[m.type] for m in granted])
+            held = np.array([m.requested_s for m in granted]), price
+            # A lease that waits for its market is granted without a word.
+            self._held = held if len(granted) == len(self._machines) else None
+        else:
+            held = self._held
+        billing, since_s = self.cloud.problem.billing, held[0]
+        return float(held[1] @ billing.billed_array_s(self._env.now - since_s))
+
+    def _ready(self) -> Any:
+        """Return the numbers of the tasks that are ready, ascending."""
+        if not self._views:
+            return np.zeros(0, dtype=np.int64)
+        first = next(iter(self._views.values())).first
+        last = next(reversed(self._views.values())).number
+        part = self.status[first : self._first[last + 1]]
+        return first + np.flatnonzero(part == READY)
 
     def _lease_view(self, machine: Machine) -> LeaseView:
         return LeaseView(
@@ -241,16 +283,21 @@ class Deciding:
             # The queue comes first: the machine may be ready at once where nothing boots.
             self._queues[len(self.cloud.machines)] = deque()
             machine = self.cloud.request(kind, len(self.cloud.machines))
-            self._machines[machine.number] = machine
+            self._held = None
+            self._machines[machine.number] = self._stale[machine.number] = machine
         seen: set[int] = set()
         touched: dict[int, Machine] = {}
         for task, lease in decision.assignments:
             touched[lease] = self._assign(task, lease, seen)
+        for job in decision.drops:
+            touched.update(self._drop(job))
         for machine in touched.values():
             self._start_queued(machine)
         for lease in decision.releases:
             self._give_back(lease)
-        if decision.wake_s is not None:
+        if not self._unended:
+            self._finish()
+        elif decision.wake_s is not None:
             self._set_wake(decision.wake_s)
 
     def _assign(self, task: int, lease: int, seen: set[int]) -> Machine:
@@ -272,13 +319,38 @@ class Deciding:
             raise self._stopped(f"assigns task {task} to lease {lease}: it does not fit {name!r}")
         self._set_need(task, machine.type)
         if status == QUEUED:
-            self._queues[int(self.lease[task])].remove(task)
+            self._leave_queue(task)
+        self._stale[lease] = machine
         self.status[task], self.lease[task] = QUEUED, lease
         self._queues[lease].append(task)
         return machine
 
+    def _leave_queue(self, task: int) -> Machine:
+        machine = self._machines[int(self.lease[task])]
+        self._queues[machine.number].remove(task)
+        self._stale[machine.number] = machine
+        return machine
+
+    def _drop(self, number: int) -> dict[int, Machine]:
+        """Give a job up; return the machines whose queues its tasks have left."""
+        if number not in self._views:
+            raise self._stopped(f"drops job {number}, which is not open")
+        first, stop = self._first[number], self._first[number + 1]
+        status = self.status[first:stop]
+        if (status == RUNNING).any():
+            raise self._stopped(f"drops job {number}, of which tasks run")
+        left = [self._leave_queue(first + int(i)) for i in np.flatnonzero(status == QUEUED)]
+        status[:] = ENDED  # nothing of it is ready any more
+        self.lease[first:stop] = np.where(
+            np.isnan(self.end_s[first:stop]), -1, self.lease[first:stop]
+        )
+        self._unended -= self._open[number]
+        del self._views[number]
+        return {machine.number: machine for machine in left}
+
     def _fits(self, task: int, kind: int) -> bool:
-        return bool(self.cloud.problem.fits_of(np.array([task]))[0, kind])
+        problem = self.cloud.problem
+        return bool(problem.fits[problem.task_class[task], kind])
 
     def _set_need(self, task: int, kind: int) -> None:
         """Let a task that takes no time on a type hold nothing there, as in a plan."""

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

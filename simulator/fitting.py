@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import InputError, unknown
 from simulator.families import LEAST_SAMPLE, Fit, fit_distribution
 
 if TYPE_CHECKING:

@@ -481,12 +481,12 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
                 first_start = s
                 since = planned[x]
                 later = max(since, ready)
-                out[4] += later - since
+                out[7] += later - since
                 since = max(later, usable)
-                out[5] += since - later
+                out[8] += since - later
                 later = max(since, before)
-                out[6] += later - since
-                out[7] += max(later, s) - later
+                out[9] += later - since
+                out[10] += max(later, s) - later
             t = s
             while True:
                 length = compute[x]
@@ -514,7 +514,7 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
                     break
                 if not fails:
                     done = True
-                    out[9] += computed - compute[x]
+                    out[12] += computed - compute[x]
                     break
                 failures += 1
                 if failures > retries:
@@ -522,6 +522,7 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
                 t = e
             left = min(e, floats[g, 3])
             floats[g, 5] = max(floats[g, 5], left)
+            out[5] += c * (left - s)
             if c > 0 and left > s:
                 free[g, 0] -= c
                 free[g, 1] -= m
@@ -540,7 +541,7 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
         makespan = max(makespan, e)
         last_end[lease] = max(last_end[lease], e)
         out[2] += attempt
-        out[8] += t - first_start
+        out[11] += t - first_start
         if times.shape[0]:
             times[i, 0] = first_start
             times[i, 1] = t
@@ -563,6 +564,9 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
             released = min(floats[g, 2], last_end[lease] + hold[lease])
         floats[g, 8] = released
         out[3] += 1.0
+        out[6] += (released - floats[g, 0]) * capacity[lease, 0]
+        if released >= floats[g, 3]:
+            out[4] += 1.0
         if numbers[g, 4] and not billed_noboot > 0.0 and released >= floats[g, 3]:
             floats[g, 9] = 0.0
             continue
@@ -574,6 +578,7 @@ def replay(run, plan, leases, luck, rules, pool, heap, scratch, out, times):
             held = max(0.0, lease_end[lease] - start)
             cost += price[lease] / 3600.0 * billed(held, quantum, minimum)
             out[3] += 1.0
+            out[6] += held * capacity[lease, 0]
     out[0] = cost
     out[1] = makespan
     return OK

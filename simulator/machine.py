@@ -20,6 +20,9 @@ OUTCOMES = (
 
 RELEASED, BOOT_FAILED, DIED, INTERRUPTED, UNGRANTED, STOPPED = range(len(OUTCOMES))
 
+LOST = (BOOT_FAILED, DIED, INTERRUPTED)
+"""Endings that nobody wanted."""
+
 
 class GaveUp(Exception):  # noqa: N818 - an ending, not an error
     """Ends a run that cannot be completed; its text says why."""

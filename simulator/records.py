@@ -192,10 +192,13 @@ class SimulationResult:
 
     @property
     def makespan_s(self) -> float:
-        """When the last task ended, seconds; infinite for a run that was given up."""
+        """When the last task ended, seconds; infinite for a run that was given up.
+
+        Tasks of jobs that a policy dropped never end and do not count.
+        """
         if self.reason is not None:
             return math.inf
-        return float(self.tasks.end_s.max(initial=0.0))
+        return float(np.fmax.reduce(self.tasks.end_s, initial=0.0))
 
     @property
     def cost_usd(self) -> float:

@@ -19,8 +19,8 @@ from autoscale.errors import InputError
 from autoscale.units import TIME_TOL_S
 from simulator.chance import Chance
 from simulator.following import holds_s, phases_s, plan_keys
-from simulator.luck import Draws
-from simulator.machine import MOST_MACHINES
+from simulator.luck import Draws, keys_of
+from simulator.machine import LOST, MOST_MACHINES
 from simulator.running import check_plan_playable, simulate
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ FIGURES = (
     "makespan_s",
     "attempts",
     "machines",
+    "lost_machines",
+    "busy_vcpu_s",
+    "leased_vcpu_s",
     "wait_parents_s",
     "wait_boot_s",
     "wait_order_s",
@@ -45,7 +48,8 @@ FIGURES = (
     "compute_s",
     "transfer_s",
 )
-"""Figures of a run. The last seven are sums over tasks, against the plan: seconds by which tasks
+"""Figures of a run. Lost machines are those that failed or were interrupted; vCPU-seconds are as in
+the records. The last seven are sums over tasks, against the plan: seconds by which tasks
 started later for each reason, between their first start and the one that succeeded, and by which
 their computation and their transfers took longer (negative: shorter)."""
 
@@ -90,7 +94,7 @@ class Replications:
         import pandas as pd
 
         frame = pd.DataFrame(self.figures, columns=list(FIGURES)).rename_axis("run").reset_index()
-        for name in ("attempts", "machines"):
+        for name in ("attempts", "machines", "lost_machines"):
             frame[name] = frame[name].astype(np.int64)
         frame["reason"] = [self.reasons.get(run, "") for run in range(len(self))]
         return frame
@@ -141,6 +145,7 @@ class Kernel:
         )
         self._leases = self._lease_columns(duration_s, need)
         self._luck = _coded(Draws.of(chance, problem.boot_s, seed))
+        self._seed = seed
         self._rules = _rules(plan, chance)
         self._scratch = (
             np.empty(n),
@@ -151,6 +156,12 @@ class Kernel:
         )
         self._spots = _is_spot(plan, chance)
         self._grow(2 * plan.n_leases + 64)
+
+    def reseed(self, seed: int) -> None:
+        """Take another luck; what is laid out of the plan stays."""
+        if seed != self._seed:
+            self._luck = (keys_of(seed), *self._luck[1:])
+            self._seed = seed
 
     def _lease_columns(self, duration_s: FloatArray, need: Any) -> tuple[Any, ...]:
         plan = self.plan
@@ -279,6 +290,9 @@ def figures_of(plan: Plan, result: SimulationResult) -> FloatArray:
         "makespan_s": result.makespan_s,
         "attempts": tasks.attempts.sum(),
         "machines": result.n_leases,
+        "lost_machines": np.isin(result.leases.outcome, LOST).sum(),
+        "busy_vcpu_s": result.leases.busy_vcpu_s.sum(),
+        "leased_vcpu_s": result.leased_vcpu_s.sum(),
         "wait_parents_s": np.nansum(tasks.wait_parents_s),
         "wait_boot_s": np.nansum(tasks.wait_boot_s),
         "wait_order_s": np.nansum(tasks.wait_order_s),

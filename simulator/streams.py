@@ -38,6 +38,7 @@ def run_policy(
     run: int = 0,
     events: bool = False,
     limit_s: float = LIMIT_S,
+    until_s: float = math.inf,
 ) -> SimulationResult:
     """Let a policy run a stream of jobs on a simulated cloud and return what happened.
 
@@ -57,6 +58,8 @@ def run_policy(
         Record every event.
     limit_s
         Give up after so many simulated seconds, > 0.
+    until_s
+        End the run well then, whatever is left to do, > 0: for jobs that are worth nothing later.
 
     Returns
     -------
@@ -75,14 +78,15 @@ def run_policy(
     from simulator.luck import Luck
     from simulator.reporting import result_of_policy
 
-    if not limit_s > 0:
-        raise InputError(f"limit_s: expected seconds > 0, got {limit_s!r}")
+    for name, value in (("limit_s", limit_s), ("until_s", until_s)):
+        if not value > 0:
+            raise InputError(f"{name}: expected seconds > 0, got {value!r}")
     order = sorted(range(len(jobs)), key=lambda i: (jobs[i].arrival_s, i))
     arrived = tuple(jobs[i] for i in order)
     problem = merged(arrived)
     luck = Luck(chance, problem, seed, run) if chance is not None else None
     cloud = Cloud(problem, luck, EventLog() if events else None)
-    driver = Deciding(arrived, policy, cloud)
+    driver = Deciding(arrived, policy, cloud, until_s)
     return result_of_policy(cloud, driver, cloud.run(driver, limit_s))
 
 

@@ -1,4 +1,4 @@
-"""The command line: plan, pareto, check, simulate, fit, explain, diff, show, catalog, generate."""
+"""The command line: plan, pareto, check, simulate, experiment, fit, explain, diff, show, ..."""
 
 from __future__ import annotations
 

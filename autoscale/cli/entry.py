@@ -32,7 +32,16 @@ def build_app() -> App:
     """Return the command-line application."""
     from cyclopts import App
 
-    from autoscale.cli import commands, compare, fitting, listing, pareto
+    from autoscale.cli import (
+        commands,
+        compare,
+        experiment,
+        fitting,
+        listing,
+        pareto,
+        reporting,
+        streaming,
+    )
     from autoscale.version import __version__
 
     app = App(
@@ -53,11 +62,15 @@ def build_app() -> App:
     app.command(commands.check)
     app.command(commands.simulate)
     app.command(fitting.fit)
+    app.command(streaming.stream)
+    app.command(experiment.experiment)
     app.command(commands.explain)
     app.command(commands.diff)
+    app.command(reporting.report)
     app.command(listing.show)
     app.command(listing.catalog)
     app.command(listing.planners)
+    app.command(streaming.policies)
     app.command(listing.generate)
     return app
 

@@ -289,7 +289,7 @@ def comparison_table(facts: Facts) -> Table:
             escape(row["planner"]),
             format_money(row["cost_usd"]),
             format_duration(row["makespan_seconds"]),
-            "-" if row["gap"] is None else f"{row['gap']:.1%}",
+            "-" if row["gap"] is None else f"{row['gap']:,.1%}",
             f"{row['leases']:,}",
             f"{row['utilisation']:.0%}",
             _seconds(row),

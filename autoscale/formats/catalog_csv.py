@@ -13,8 +13,8 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import Catalog, InstanceType, unknown
+from autoscale.errors import InputError, unknown
+from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.resources import data_path
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.model.arrays import frozen
 from autoscale.model.billing import Billing
-from autoscale.model.catalog import Catalog, InstanceType, unknown
+from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.model.limits import parse_allowed, parse_quota
 from autoscale.model.problem import Problem
 from autoscale.plan.plan import Certificate, Plan, Provenance

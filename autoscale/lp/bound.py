@@ -31,6 +31,7 @@ from autoscale.lp.cuts import (
 )
 from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
 from autoscale.lp.model import dual_bound, usable_duals
+from autoscale.lp.order import add_stage_rows, stage_order
 from autoscale.lp.pricing import Pricing
 from autoscale.lp.types import BoundTypes, bound_types
 from autoscale.lp.windows import Groups, Windows, bucket_edges, group_tasks
@@ -53,8 +54,9 @@ MORE_ROUNDS = 15
 RISING = 1.005
 """A round of cuts helps if the bound rises by this factor."""
 
-LARGE_MODEL = 5000
-"""Above so many variables, branching goes on with a coarser model, so that it gets anywhere."""
+NEARLY_AS_GOOD = 0.99
+"""Branching goes on with the smallest model whose first bound is at least this part of the best:
+many nodes of a small model say more than few of a large one."""
 
 MANY_TASKS = 50_000
 """Above so many tasks a small model says as much as a large one: groups are large anyway."""
@@ -107,7 +109,7 @@ class BoundSettings:
     cut_rounds: int = 3
     cuts: int = 80
     machine_cuts: int = 600
-    nodes: int = 60
+    nodes: int = 300
     barriers: int = 4
 
 
@@ -121,11 +123,14 @@ class Relaxed:
         Lower bound within the node, USD; inf where the node has no plan at all.
     fleet, x
         The model and its solution, or None.
+    everyone
+        The model's groups with their durations on all types, or None.
     """
 
     bound_usd: float
     fleet: FleetModel | None = None
     x: FloatArray | None = None
+    everyone: Groups | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +183,9 @@ class CostBound:
         Reading of ``time.perf_counter()`` after which no further linear program is begun.
     cost_usd
         Cost of a plan at hand: the bound is then on better plans, and at most this.
+    release_s, due_s
+        Beyond the problem's rules, each task starts no earlier and ends no later, seconds from
+        submission, shape (tasks,); no later than the deadline. None for no such limit.
     """
 
     def __init__(
@@ -188,6 +196,8 @@ class CostBound:
         used_types: IntArray | None = None,
         clock_limit_s: float = np.inf,
         cost_usd: float | None = None,
+        release_s: FloatArray | None = None,
+        due_s: FloatArray | None = None,
     ) -> None:
         self.problem = problem
         self.cost_usd = cost_usd if cost_usd is not None else np.inf
@@ -197,9 +207,15 @@ class CostBound:
         self.clock_limit_s = clock_limit_s
         deadline_s = problem.deadline_s or 0.0
         self.horizon_s = forgiving_deadline_s(deadline_s) - problem.boot_s
+        self.release_s = 0.0 if release_s is None else np.maximum(release_s - problem.boot_s, 0.0)
+        self.due_s: float | FloatArray = self.horizon_s
+        if due_s is not None:
+            late_s = due_s + np.maximum(2e-5, 2e-6 * due_s) - problem.boot_s
+            self.due_s = np.minimum(late_s, self.horizon_s)
         self.active = np.zeros(len(self.types), dtype=bool)
         self.dear_usd_per_s = _needed_price(problem, self.types, self.horizon_s)
         self.chains = long_chains(problem, self.horizon_s)
+        self.order = stage_order(problem)
         self.numbers = itertools.count()
         self.solved = 0
         self.open_nodes: list[_Node] = []
@@ -216,6 +232,7 @@ class CostBound:
             for buckets, groups, rounds in STAGES
         ]
         self.stages.append(full)
+        self.tried: list[tuple[BoundSettings, float]] = []
         self._activate_first(used_types)
 
     def root(self, *, pause_at_s: float = np.inf) -> Bound:
@@ -241,7 +258,9 @@ class CostBound:
         while self.stages:
             self.settings = self.stages[0]
             known = self.first.limits if self.first is not None else limits
-            self.first = self._no_worse(self._first_node(known), self.first)
+            node = self._first_node(known)
+            self.tried.append((self.settings, node.bound_usd))
+            self.first = self._no_worse(node, self.first)
             if time.perf_counter() > self._stop_s:
                 return
             self.stages.pop(0)
@@ -302,8 +321,9 @@ class CostBound:
             self._advance()
             self.open_nodes = [self.first]
         best = self.open_nodes[0]
-        if _size(best) > LARGE_MODEL and self.settings.buckets > 24:
-            self.settings = replace(self.settings, buckets=24, groups=60, cut_rounds=2)
+        finer = [tried for tried, usd in self.tried if usd >= NEARLY_AS_GOOD * best.bound_usd]
+        finer = finer or [self.settings]
+        self.settings = finer.pop(0)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
@@ -312,9 +332,12 @@ class CostBound:
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
             children = self._children(best, found)
-            if not children:
+            if not children and not finer:
                 break
             heapq.heappop(self.open_nodes)
+            if not children:  # what is left to split shows in a finer model only
+                self.settings = finer.pop(0)
+                children = [(best.start_low, best.start_high, best.limits)]
             for low, high, limits in children:
                 child = self._node(low, high, limits, best.bound_usd)
                 if np.isfinite(child.bound_usd):
@@ -337,7 +360,8 @@ class CostBound:
             self.active |= np.isin(self.types.index, used_types)
 
     def _windows(self, low: FloatArray, high: FloatArray) -> Windows:
-        return Windows.between(self.problem, self.horizon_s, low, high)
+        low = np.maximum(low, self.release_s)
+        return Windows.between(self.problem, self.due_s, low, high)
 
     def _node(self, low: FloatArray, high: FloatArray, limits: Limits, floor: float) -> _Node:
         self.solved += 1
@@ -355,9 +379,7 @@ class CostBound:
         problem, settings = self.problem, self.settings
         work = problem.fastest_s * problem.workflow.vcpus
         edges = bucket_edges(windows, work, self.horizon_s, settings.buckets)
-        everyone = group_tasks(
-            problem, self.types, windows, edges, settings.groups, self.chains.singles
-        )
+        everyone = self.groups(windows, edges, settings.groups)
         cuts: list[PackingCut] = []
         fleet = self._model(everyone, windows, edges, limits, cuts)
         rounds, before_usd = 0, 0.0
@@ -372,7 +394,7 @@ class CostBound:
             if solved.row_dual is None or solved.x is None:
                 return best
             missing, usd = self._priced(fleet, everyone, solved.row_dual)
-            best = Relaxed(max(usd, best.bound_usd), fleet, solved.x)
+            best = Relaxed(max(usd, best.bound_usd), fleet, solved.x, everyone)
             if time.perf_counter() > self._stop_s:
                 break
             if missing.size:
@@ -422,8 +444,16 @@ class CostBound:
             dear_usd_per_s=self.dear_usd_per_s,
         )
         add_precedence(fleet, self.problem, self.chains, windows)
+        if self.order is not None:
+            add_stage_rows(fleet, self.problem, self.order, windows)
         add_packing_cuts(fleet, self.problem, cuts)
         return fleet
+
+    def groups(self, windows: Windows, edges: FloatArray, most: int) -> Groups:
+        """Return the groups of a model, about so many at most."""
+        apart = self.order.key if self.order is not None else None
+        singles = self.chains.singles
+        return group_tasks(self.problem, self.types, windows, edges, most, singles, apart)
 
     def _priced(
         self,
@@ -444,6 +474,7 @@ class CostBound:
             problem=self.problem,
             types=self.types,
             chains=self.chains,
+            order=self.order,
             dear_usd_per_s=self.dear_usd_per_s,
             fleet=fleet,
             everyone=everyone,
@@ -457,16 +488,13 @@ class CostBound:
         there is no such plan.
         """
         out = np.zeros(len(self.types), dtype=bool)
-        fleet = root.best.fleet
-        if fleet is None:
+        fleet, everyone = root.best.fleet, root.best.everyone
+        if fleet is None or everyone is None:
             return out
         solved = solve_model(fleet.model, time_limit_s=self._time_left())
         if solved.row_dual is None:
             return out
         dual = usable_duals(fleet.model, solved.row_dual)
-        singles = self.chains.singles
-        most = self.settings.groups + singles.size
-        everyone = group_tasks(self.problem, self.types, root.windows, fleet.edges, most, singles)
         outside = np.flatnonzero(~self.active)
         pricing = self._pricing(fleet, everyone)
         # Scaled down so that no type that is left out earns too much.

@@ -22,11 +22,11 @@ def earliest_starts(parent_ptr, parents, duration, floor):
 
 @numba.njit(cache=True)
 def latest_ends(child_ptr, children, duration, latest_start, horizon):
-    """Return latest ends when task i must start by ``latest_start[i]``, all end by the horizon."""
+    """Return latest ends when task i starts by ``latest_start[i]`` and ends by ``horizon[i]``."""
     n = duration.size
     due = np.empty(n, dtype=np.float64)
     for i in range(n - 1, -1, -1):
-        due[i] = horizon
+        due[i] = horizon[i]
         for e in range(child_ptr[i], child_ptr[i + 1]):
             c = children[e]
             due[i] = min(due[i], due[c] - duration[c], latest_start[c])

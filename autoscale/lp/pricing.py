@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.lp.chains import precedence_prices
+from autoscale.lp.order import stage_prices
 
 if TYPE_CHECKING:
     from autoscale.lp.chains import LongChains
     from autoscale.lp.fleet import FleetModel
+    from autoscale.lp.order import StageOrder
     from autoscale.lp.types import BoundTypes
     from autoscale.lp.windows import Groups
     from autoscale.model.arrays import FloatArray
@@ -24,7 +26,7 @@ class Pricing:
 
     Parameters
     ----------
-    problem, types, chains
+    problem, types, chains, order
         What is bounded: all types, those in the model and those that are not.
     dear_usd_per_s
         Price from which on row (9) counts a lease.
@@ -35,6 +37,7 @@ class Pricing:
     problem: Problem
     types: BoundTypes
     chains: LongChains
+    order: StageOrder | None
     dear_usd_per_s: float
     fleet: FleetModel
     everyone: Groups
@@ -87,6 +90,8 @@ class Pricing:
         everyone, edges, rows = self.everyone, self.fleet.edges, self.fleet.model.rows
         on_chain = np.where(np.isfinite(everyone.shortest_s[:, k]), everyone.shortest_s[:, k], 0.0)
         worth = dual[rows["work"]] + second * on_chain
+        held = np.where(np.isfinite(everyone.task_s[:, k]), everyone.task_s[:, k], 0.0)
+        worth = worth + stage_prices(self.fleet, self.order, dual) * held
         place = np.zeros((len(everyone), edges.size - 1))
         place.ravel()[self.fleet.place_cells] = dual[rows["place"]]
         work = everyone.vcpu_s[:, k]

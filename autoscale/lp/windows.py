@@ -28,15 +28,23 @@ class Windows:
 
     @classmethod
     def between(
-        cls, problem: Problem, horizon_s: float, start_low: FloatArray, start_high: FloatArray
+        cls,
+        problem: Problem,
+        horizon_s: float | FloatArray,
+        start_low: FloatArray,
+        start_high: FloatArray,
     ) -> Windows:
-        """Return the windows when, besides, task i starts within ``[start_low, start_high]``."""
+        """Return the windows when, besides, task i starts within ``[start_low, start_high]``.
+
+        The horizon is that of all tasks, or of each.
+        """
         from autoscale.lp import kernels
 
         w, fastest = problem.workflow, problem.fastest_s * FORGIVEN
+        end_s = np.broadcast_to(horizon_s, fastest.shape).copy()
         return cls(
             kernels.earliest_starts(w.parent_ptr, w.parents, fastest, start_low),
-            kernels.latest_ends(w.child_ptr, w.children, fastest, start_high, horizon_s),
+            kernels.latest_ends(w.child_ptr, w.children, fastest, start_high, end_s),
         )
 
 
@@ -131,11 +139,12 @@ def group_tasks(
     edges: FloatArray,
     max_groups: int,
     singles: IntArray,
+    apart: IntArray | None = None,
 ) -> Groups:
     """Return groups of tasks that share buckets, duration within a step, and what they hold.
 
     The step grows until there are at most ``max_groups`` groups (or it is as coarse as it gets).
-    The tasks ``singles`` stay alone.
+    The tasks ``singles`` stay alone, and tasks with different numbers ``apart`` do not meet.
     """
     duration = types.duration_s[problem.task_class]
     window = windows.latest_end_s - windows.earliest_start_s
@@ -143,12 +152,13 @@ def group_tasks(
     keys = _static_keys(problem, duration, allowed)
     alone = np.zeros(len(problem.workflow), dtype=np.int64)
     alone[singles] = np.arange(1, singles.size + 1)
+    apart = np.zeros_like(alone) if apart is None else apart
     first = np.searchsorted(edges, windows.earliest_start_s + 1e-9, side="right") - 1
     last = np.searchsorted(edges, windows.latest_end_s - 1e-9, side="left")
     for step, shift in ((1.1, 0), (1.25, 0), (1.5, 0), (1.5, 1), (2.0, 2), (4.0, 3), (1e9, 4)):
         logs = np.round(np.log(np.maximum(keys[0], 1e-6)) / np.log(step)).astype(np.int64)
         ratio = np.round(np.log(np.maximum(keys[1], 1e-6)) / np.log(step)).astype(np.int64)
-        columns = [first >> shift, last >> shift, logs, ratio, *keys[2:], alone]
+        columns = [first >> shift, last >> shift, logs, ratio, *keys[2:], alone, apart]
         of_task, member = number_rows(columns)
         if member.size <= max_groups:
             break

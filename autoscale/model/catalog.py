@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import math
 import re
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from autoscale.errors import InputError
+from autoscale.errors import InputError, unknown
 from autoscale.units import BYTES_PER_GBIT, GIB
 
 if TYPE_CHECKING:
@@ -258,12 +257,3 @@ class Catalog:
             for name in InstanceType.__dataclass_fields__
         }
         return pd.DataFrame(columns).rename(columns={"name": "instance_type"})
-
-
-def unknown(what: str, given: str, known: Sequence[str]) -> str:
-    """Return a message about an unknown name, with the nearest known ones."""
-    near = difflib.get_close_matches(given, known, n=3, cutoff=0.5)
-    if near:
-        return f"unknown {what} {given!r}; did you mean {' or '.join(map(repr, near))}?"
-    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-    return f"unknown {what} {given!r}; known are {listed}"

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.errors import InputError, unknown
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import BoolArray, IntArray

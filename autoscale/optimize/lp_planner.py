@@ -9,35 +9,35 @@ from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InputError, require_interrupt
+from autoscale.errors import require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
-from autoscale.lp.work import METHOD, work_bound_usd
+from autoscale.lp.work import METHOD
+from autoscale.optimize.fleets.search import climb
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.large import plan_large
 from autoscale.optimize.portfolio import (
-    Offer,
     Start,
     distinct,
     guided_starts,
-    quick_starts,
     share_slack_better,
     soonest,
     varied,
 )
 from autoscale.optimize.refusals import refuse_for_quotas
-from autoscale.schedulers import get_scheduler
-from autoscale.schedulers.list_scheduler import LARGE_TASKS, Setting, lateness_s
+from autoscale.optimize.starts import FLEET_WITHIN, Starts
+from autoscale.schedulers.list_scheduler import LARGE_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscale.lp.bound import Bound
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
 
@@ -45,16 +45,6 @@ logger = logging.getLogger(__name__)
 
 ROOT_PART = 0.4
 """Part of the time limit after which the search goes on with the relaxation as far as it is."""
-
-SIMPLE = ("list", "fastest", "cheapest")
-"""Simple schedulers that no plan is worse than."""
-
-CLASSIC = ("heft",)
-"""Schedulers of the literature that join them: HEFT on a fleet of fixed size is hard to find by
-sharing slack where many short tasks need many machines at once."""
-
-MOST_CLASSIC = 2000
-"""Above so many tasks these take too long."""
 
 STARTS = 4
 """Quick plans that are improved."""
@@ -84,178 +74,145 @@ def plan_lp(
         Called with cost and bound whenever either gets better.
     """
     limit = time.perf_counter() + time_limit_s
+    tell = tell or (lambda cost, bound: None)
     if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
         return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
-    starts, interrupted = _starts(problem, time_limit_s, limit)
+    first = Starts(problem, time_limit_s, limit, tell)
+    interrupted = first.begin()
     if interrupted:
-        return starts[0].plan, work_bound_usd(problem), METHOD
-    if not starts:
+        return first.best.plan, first.bound_usd, METHOD
+    if not first.found:
         refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
-    state = Incumbent(
-        starts[0].plan, work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
-    )
-    state.tell(state.plan.cost_usd, state.bound_usd)
+    state = Incumbent(first.best.plan, first.bound_usd, gap, tell)
+    first.tell = lambda cost, bound: None
     method = METHOD
-    cancelled = Event()
+    found: Future[Bound | None] = Future()
+    search = _Search(first, state, seed, time_limit_s, limit)
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            early = pool.submit(_early, starts, state, seed, time_limit_s, limit, cancelled)
-            search = _search(problem, starts, limit)
+            job = pool.submit(search.run, found)
+            bounding = _bounding(problem, first.best, limit)
             pause_s = limit - (1 - ROOT_PART) * time_limit_s
-            root = guarded(lambda: search.root(pause_at_s=pause_s)) if search else None
-            starts = distinct([*starts, *early.result()])
-            if root is not None:
+            root = guarded(lambda: bounding.root(pause_at_s=pause_s)) if bounding else None
+            if bounding is not None and root is not None:
                 state.raise_bound(root.usd)
                 method = root.method
-                models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
-                guided = guided_starts(problem, root, models)
-                starts = distinct([*starts, *guided])
-            plans = [start.plan for start in starts[:STARTS]]
-            state.offer(plans[0])
-            effort_s = 0.5 * time_limit_s
-            job = pool.submit(_improve_all, plans, state, seed, effort_s, limit, cancelled)
-            if search is not None and root is not None:
+                found.set_result(root)
                 bound = guarded(
-                    lambda: search.branch(lambda: state.plan.cost_usd, state.raise_bound)
+                    lambda: bounding.branch(lambda: state.plan.cost_usd, state.raise_bound)
                 )
                 method = bound.method if bound is not None else method
+            else:
+                found.set_result(None)
             job.result()
         except (KeyboardInterrupt, SystemError) as error:
             require_interrupt(error)
             logger.warning("interrupted: the best plan so far is kept")
         finally:
-            cancelled.set()
+            search.cancelled.set()
+            if not found.done():
+                found.set_result(None)
     return state.plan, state.bound_usd, method
 
 
-def _early(
-    starts: list[Start],
-    state: Incumbent,
-    seed: int,
-    time_limit_s: float,
-    limit: float,
-    cancelled: Event,
-) -> list[Start]:
-    """Do what needs no relaxation while that is solved: share slack better, improve the best.
-
-    Only plans with a way to share slack are returned; what improvement finds goes to the state.
-    """
-    shared = _share_slack(starts, seed, 0.15 * time_limit_s, limit, cancelled)
-    best = distinct([*starts, *shared])[0].plan
-
-    def stop(plan: Plan) -> bool:
-        return state.offer(plan) or cancelled.is_set()
-
-    if not stop(best):
-        improve(
-            best,
-            seed=seed + 53,
-            effort_s=0.1 * time_limit_s,
-            stop=stop,
-            cancelled=cancelled.is_set,
-            clock_limit_s=limit,
-        )
-    return shared
-
-
-def _share_slack(
-    starts: list[Start], seed: int, effort_s: float, limit: float, cancelled: Event
-) -> list[Start]:
-    """Search for better ways to share slack, from the best starts of different settings."""
-    chosen = varied([start for start in starts if np.isfinite(start.plan.slack_s)], STARTS)
-    return [
-        share_slack_better(
-            start, seed=seed + number, effort_s=effort_s / len(chosen), clock_limit_s=limit
-        )
-        for number, start in enumerate(chosen)
-        if not cancelled.is_set()
-    ]
-
-
-def _search(problem: Problem, starts: list[Start], limit: float) -> CostBound | None:
-    """Return the bound's search, or None where no deadline leaves time to model."""
+def _bounding(problem: Problem, start: Start, limit: float) -> CostBound | None:
+    """Return the search for the bound, or None where no deadline leaves time to model."""
     if problem.deadline_s is None or not problem.deadline_s > problem.boot_s:
         return None
-    used = np.unique(np.concatenate([start.plan.lease_type for start in starts[:STARTS]]))
-    cost_usd = starts[0].plan.cost_usd
-    return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=cost_usd)
+    used = np.unique(start.plan.lease_type).astype(np.int64)
+    return CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=start.plan.cost_usd)
 
 
-def _starts(problem: Problem, time_limit_s: float, limit: float) -> tuple[list[Start], bool]:
-    """Return quick plans, cheapest first, and whether an interrupt cut them short.
+class _Search:
+    """The search for plans, in a thread of its own.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        It came before there was any plan.
+    Parameters
+    ----------
+    first
+        The quick plans, of which there is at least one.
+    state
+        Gets every plan.
+    seed, time_limit_s, limit
+        As of :func:`plan_lp`; the reading of the clock at which it ends.
     """
-    found: list[Start] = []
-    try:
-        return _all_starts(problem, time_limit_s, limit, found), False
-    except (KeyboardInterrupt, SystemError) as error:
-        require_interrupt(error)
-        if not found:
-            raise
-        logger.warning("interrupted: the best plan so far is kept")
-        return distinct(found), True
 
+    def __init__(
+        self, first: Starts, state: Incumbent, seed: int, time_limit_s: float, limit: float
+    ) -> None:
+        self.first, self.state, self.seed = first, state, seed
+        self.time_limit_s, self.limit = time_limit_s, limit
+        self.cancelled = Event()
 
-def _all_starts(
-    problem: Problem, time_limit_s: float, limit: float, found: list[Start]
-) -> list[Start]:
-    """Return quick plans of every simple scheduler, cheapest first; ``found`` gets each at once."""
-    effort_s = 0.15 * time_limit_s
-    starts = quick_starts(problem, effort_s=effort_s, clock_limit_s=limit, found=found)
-    many = len(problem.workflow) > MOST_CLASSIC
-    for name in SIMPLE if many else (*SIMPLE, *CLASSIC):
-        try:
-            plan = get_scheduler(name)(problem, rng=np.random.default_rng(0))
-        except InputError as error:  # no single machine fits everything: the others will do
-            logger.info("planner %r does not apply: %s", name, error)
-            continue
-        if lateness_s(plan) == 0.0:
-            starts.append(Start(plan, Setting(), None, Offer.whole(problem)))
-    return distinct(starts)
+    def run(self, found: Future[Bound | None]) -> None:
+        """Find plans: what needs no relaxation first, then what follows the one that is found."""
+        starts = self._early()
+        root = None if self._stop(starts[0].plan) else found.result()
+        if root is not None:
+            models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
+            starts = distinct([*starts, *guided_starts(self.first.problem, root, models)])
+        self._improve_all([start.plan for start in starts[:STARTS]], 0.5 * self.time_limit_s)
 
+    def _stop(self, plan: Plan) -> bool:
+        """Take a plan; return whether the search is over."""
+        return self.state.offer(plan) or self.cancelled.is_set()
 
-def _improve_all(
-    plans: list[Plan],
-    state: Incumbent,
-    seed: int,
-    effort_s: float,
-    limit: float,
-    cancelled: Event,
-) -> None:
-    """Improve every start a little, then the best one for the rest of the effort."""
+    def _early(self) -> list[Start]:
+        """Make the quick plans, change fleets, share slack better, improve the best plan."""
+        self.first.make(self._stop)
+        starts = distinct(self.first.found)
+        if self.cancelled.is_set():
+            return starts
+        starts += self._other_fleets(0.1 * self.time_limit_s)
+        starts += self._share_slack(starts, 0.1 * self.time_limit_s)
+        starts = distinct(starts)
+        if not self._stop(starts[0].plan):
+            self._improve(starts[0].plan, 53, 0.1 * self.time_limit_s)
+        return starts
 
-    def stop(plan: Plan) -> bool:
-        return state.offer(plan) or cancelled.is_set()
-
-    tried = []
-    for number, start in enumerate(plans):
-        if stop(start):
-            return
-        part = 0.1 * effort_s
-        tried.append(
-            improve(
+    def _share_slack(self, starts: list[Start], effort_s: float) -> list[Start]:
+        """Search for better ways to share slack, from the best starts of different settings."""
+        chosen = varied([start for start in starts if np.isfinite(start.plan.slack_s)], STARTS)
+        return [
+            share_slack_better(
                 start,
-                seed=seed + number,
-                effort_s=part,
-                stop=stop,
-                cancelled=cancelled.is_set,
-                clock_limit_s=limit,
+                seed=self.seed + number,
+                effort_s=effort_s / len(chosen),
+                clock_limit_s=self.limit,
             )
+            for number, start in enumerate(chosen)
+            if not self.cancelled.is_set()
+        ]
+
+    def _other_fleets(self, effort_s: float) -> list[Start]:
+        """Change the best fleets."""
+        found = climb(
+            self.first.fleets,
+            seed=self.seed,
+            effort_s=effort_s,
+            cost_usd=FLEET_WITHIN * self.state.plan.cost_usd,
+            clock_limit_s=self.limit,
         )
-    tried.sort(key=lambda plan: plan.cost_usd)
-    for number, plan in enumerate(tried[:2]):
-        if stop(plan):
-            return
-        part = (0.45, 0.15)[number] * effort_s
-        improve(
+        return [fleet.start for fleet in found]
+
+    def _improve_all(self, plans: list[Plan], effort_s: float) -> None:
+        """Improve every start a little, then the best one for the rest of the effort."""
+        tried = []
+        for number, start in enumerate(plans):
+            if self._stop(start):
+                return
+            tried.append(self._improve(start, number, 0.1 * effort_s))
+        tried.sort(key=lambda plan: plan.cost_usd)
+        for number, plan in enumerate(tried[:2]):
+            if self._stop(plan):
+                return
+            self._improve(plan, 97 + number, (0.45, 0.15)[number] * effort_s)
+
+    def _improve(self, plan: Plan, number: int, effort_s: float) -> Plan:
+        return improve(
             plan,
-            seed=seed + 97 + number,
-            effort_s=part,
-            stop=stop,
-            cancelled=cancelled.is_set,
-            clock_limit_s=limit,
+            seed=self.seed + number,
+            effort_s=effort_s,
+            stop=self._stop,
+            cancelled=self.cancelled.is_set,
+            clock_limit_s=self.limit,
         )

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.errors import InfeasibleError, InputError, LimitError
+from autoscale.errors import InfeasibleError, InputError, LimitError, unknown
 from autoscale.lp.types import reduced
 from autoscale.lp.work import METHOD, SAFETY, work_bound_usd
 from autoscale.model.arrays import frozen
-from autoscale.model.catalog import unknown
 from autoscale.optimize.budget import CHAIN, plan_within_budget
 from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp
@@ -51,7 +50,7 @@ PLANNERS = (*OURS, *SCHEDULERS)
 CERTIFYING = {"lp": "HiGHS", "exact": "CP-SAT"}
 """Planners that search for a bound of their own, and what solves for it."""
 
-LARGE_TABLE = 1_000_000
+LARGE_TABLE = 2_000
 """Durations (classes of tasks times types) beyond which dominated types are left out at once."""
 
 

@@ -23,6 +23,8 @@ from autoscale.schedulers.list_scheduler import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from autoscale.lp.bound import Bound
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
@@ -37,8 +39,11 @@ TASKS_A_SECOND = 4e4
 OVERHEAD_S = 4e-3
 """Nominal seconds of one list schedule besides its tasks."""
 
-SEARCHED_TASKS_A_SECOND = 4e5
-"""Nominal speed of the compiled slack search."""
+PLACES_A_SECOND = 5e6
+"""Nominal speed of the compiled slack search: places looked at per second."""
+
+LEAST_TRIES = 3
+"""List schedules that a climb of the slack search makes in any case."""
 
 SEARCHES = 3
 """Independent climbs of the slack search."""
@@ -126,7 +131,7 @@ def quick_starts(
     *,
     effort_s: float,
     clock_limit_s: float,
-    found: list[Start] | None = None,
+    keep: Callable[[Start], bool] | None = None,
 ) -> list[Start]:
     """Return feasible plans, cheapest first, none twice; at least one is always tried.
 
@@ -138,8 +143,8 @@ def quick_starts(
         Effort in nominal seconds.
     clock_limit_s
         Reading of ``time.perf_counter()`` after which no further schedule is begun.
-    found
-        Gets every plan as soon as there is one, for callers that may be interrupted.
+    keep
+        Called with every plan as soon as there is one; true ends it.
     """
     tries = [
         (weight, Setting(prefer=kind, share_power=power), offer)
@@ -148,18 +153,25 @@ def quick_starts(
         for kind in [-1, *preferred_types(offer.problem)]
         for weight in slack_weights(problem)
     ]
-    starts: list[Start] = found if found is not None else []
+    starts: list[Start] = []
+
+    def found(start: Start) -> bool:
+        starts.append(start)
+        return keep is not None and keep(start)
+
     for number, (weight, setting, offer) in enumerate(tries):
         spent = number * nominal_s(problem)
         if starts and (spent > effort_s or time.perf_counter() > clock_limit_s):
             break
         plan = list_plan(offer.problem, targets_s(offer.problem, weight), setting)
         if lateness_s(plan) == 0.0:
-            starts.append(Start(offer.lift(tighten(plan), problem), setting, weight, offer))
+            start = Start(offer.lift(tighten(plan), problem), setting, weight, offer)
+            if found(start):
+                return distinct(starts)
     if problem.quotas:
         plan = soonest(problem)
         if lateness_s(plan) == 0.0:
-            starts.append(Start(tighten(plan), Setting(), None, Offer.whole(problem)))
+            found(Start(tighten(plan), Setting(), None, Offer.whole(problem)))
     return distinct(starts)
 
 
@@ -222,15 +234,15 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
     stage = stages(problem)
     base = _as_weight(problem, start.weight)
     types = new_type_order(problem, start.setting)
-    quotas = quota_arrays(problem, len(w))
-    tries = max(8, int(effort_s / search_s(problem)))
+    quotas = quota_arrays(problem)
     best = start
     for _ in range(SEARCHES):
         if time.perf_counter() > clock_limit_s:
             break
-        exponent, most, _ = kernels.slack_search(
+        exponent, _ = kernels.slack_search(
             int(rng.integers(2**31)),
-            tries // SEARCHES,
+            LEAST_TRIES,
+            effort_s / SEARCHES * PLACES_A_SECOND,
             stage,
             int(stage.max()) + 1,
             base,
@@ -254,17 +266,12 @@ def share_slack_better(start: Start, *, seed: int, effort_s: float, clock_limit_
             problem.deadline_s,
         )
         weight = base * np.exp(exponent)[stage]
-        setting = replace(start.setting, most=int(most))
-        plan = tighten(list_plan(problem, targets_s(problem, weight), setting, new_types=types))
+        target = targets_s(problem, weight)
+        plan = tighten(list_plan(problem, target, start.setting, new_types=types))
         if lateness_s(plan) == 0.0 and plan.cost_usd < best.plan.cost_usd * (1 - 1e-9):
             lifted = start.offer.lift(plan, start.plan.problem)
-            best = Start(lifted, setting, weight, start.offer)
+            best = Start(lifted, start.setting, weight, start.offer)
     return best
-
-
-def search_s(problem: Problem) -> float:
-    """Return the nominal seconds of one try of the compiled slack search."""
-    return 1e-4 + len(problem.workflow) / SEARCHED_TASKS_A_SECOND
 
 
 def _as_weight(problem: Problem, weight: FloatArray | None) -> FloatArray:

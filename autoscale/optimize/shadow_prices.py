@@ -19,8 +19,8 @@ from autoscale.lp.bound import CostBound, settings_for
 from autoscale.lp.chains import precedence_prices
 from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel
+from autoscale.lp.order import stage_prices
 from autoscale.lp.types import BoundTypes
-from autoscale.lp.windows import group_tasks
 from autoscale.plan.check import quota_peaks
 from autoscale.units import HOUR_S
 
@@ -251,9 +251,8 @@ def _runner_ups(
     if dual is None:
         return ()
     problem, types = search.problem, search.types
-    singles = search.chains.singles
-    most = search.settings.groups + singles.size
-    groups = group_tasks(problem, types, root.windows, fleet.edges, most, singles)
+    groups = root.best.everyone
+    assert groups is not None
     leased = fleet.types.index[dual[1][fleet.opened] > 1e-6]
     found = []
     for k in np.flatnonzero(~np.isin(types.index, used)).tolist():
@@ -301,6 +300,8 @@ def _worth_usd_per_hour(
     second = precedence_prices(fleet, search.problem, search.chains, dual)
     earned = dual[rows["work"]][own.group] + place[own.group, own.bucket] * work
     earned += second[own.group] * groups.shortest_s[own.group, k]
+    in_stage = stage_prices(fleet, search.order, dual)
+    earned += in_stage[own.group] * groups.task_s[own.group, k]
     revenue = np.zeros(own.model.n_variables)
     # Work that takes no time is no reason for a machine: whoever is there takes it.
     revenue[own.x] = np.where(work > 1e-9, earned, 0.0)

@@ -43,7 +43,7 @@ def plot_comparison(comparison: Comparison, ax: Axes | None = None) -> Axes:
     for y, (outcome, reached) in enumerate(zip(found, value, strict=True)):
         cut = "(cut) " if reached > drawn[y] else ""
         ax.annotate(
-            f"{cut}{form(float(reached))}, {comparison.gap(outcome):.1%}, {outcome.seconds:.2g} s",
+            f"{cut}{form(float(reached))}, {comparison.gap(outcome):,.1%}, {outcome.seconds:.2g} s",
             (float(drawn[y]), y), xytext=(5, 0), textcoords="offset points",
             va="center", fontsize=8, color=style.FAINT_INK,
         )  # fmt: skip
@@ -68,10 +68,12 @@ def _bound(ax: Axes, comparison: Comparison) -> None:
     if comparison.certificate is None:
         return
     bound = comparison.certificate.lower_bound
+    form = format_duration if comparison.about_time else format_money
     ax.axvline(bound, color=style.DEADLINE, linewidth=1.3, zorder=4)
     ax.annotate(
-        "certified bound", (bound, 1.0), xycoords=("data", "axes fraction"), xytext=(4, -3),
-        textcoords="offset points", va="top", fontsize=8, color=style.DEADLINE,
+        f"certified bound {form(bound)}", (bound, 1.0), xycoords=("data", "axes fraction"),
+        xytext=(4, -3), textcoords="offset points", va="top", fontsize=8,
+        color=style.DEADLINE,
     )  # fmt: skip
 
 

@@ -7,28 +7,17 @@ dash in a policy's name is an underscore in its module's. Nothing else needs to 
 
 from __future__ import annotations
 
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, cast
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.modules import Registry
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from autoscale.policies.about import About, Terms
     from autoscale.policies.protocol import Policy
 
-SUFFIX = "_policy"
+_REGISTRY = Registry(__name__, tuple(__path__), "_policy", "policy")
 
-POLICIES = tuple(
-    sorted(
-        module.name.removesuffix(SUFFIX).replace("_", "-")
-        for module in iter_modules(__path__)
-        if module.name.endswith(SUFFIX)
-    )
-)
+POLICIES = _REGISTRY.names
 """Name of every policy; the modules are not imported for it."""
 
 
@@ -40,7 +29,7 @@ def make_policy(name: str, terms: Terms) -> Policy:
     InputError
         Unknown name, with the nearest known ones; terms without what the policy needs.
     """
-    return cast("Policy", _module(name).make(terms))
+    return cast("Policy", _REGISTRY.module(name).make(terms))
 
 
 def about_policy(name: str) -> About:
@@ -51,10 +40,4 @@ def about_policy(name: str) -> About:
     InputError
         Unknown name, with the nearest known ones.
     """
-    return cast("About", _module(name).ABOUT)
-
-
-def _module(name: str) -> ModuleType:
-    if name not in POLICIES:
-        raise InputError(unknown("policy", name, list(POLICIES)))
-    return import_module(f"{__name__}.{name.replace('-', '_')}{SUFFIX}")
+    return cast("About", _REGISTRY.module(name).ABOUT)

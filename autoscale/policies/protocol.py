@@ -15,8 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 if TYPE_CHECKING:
-    from autoscale.model.arrays import FloatArray, Int32Array
+    from autoscale.model.arrays import FloatArray, Int32Array, IntArray
     from autoscale.model.catalog import Catalog
     from autoscale.model.problem import Problem
 
@@ -124,7 +126,7 @@ class ClusterState:
     catalog
         What may be launched.
     jobs
-        The jobs that have arrived and not ended, in the order of arrival.
+        The jobs that have arrived and neither ended nor been dropped, in the order of arrival.
     leases
         The leases that are held, by number.
     gone
@@ -133,6 +135,8 @@ class ClusterState:
         The number that the next launch gets; further launches count up from it.
     spent_usd
         What all leases have cost so far, those that are held as if they were released now.
+    known_ready
+        The value of :attr:`ready`, where it is known already.
     """
 
     now_s: float
@@ -142,6 +146,15 @@ class ClusterState:
     gone: tuple[int, ...]
     next_lease: int
     spent_usd: float
+    known_ready: IntArray | None = None
+
+    @property
+    def ready(self) -> IntArray:
+        """Numbers of the tasks of open jobs that may start and are on no queue, ascending."""
+        if self.known_ready is not None:
+            return self.known_ready
+        found = [job.first + np.flatnonzero(job.status == READY) for job in self.jobs]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +169,9 @@ class Decision:
         ``(task, lease)``: put a task that has not started at the end of a lease's queue, also of
         one just launched; a task that is queued elsewhere moves. A queue starts its first task as
         soon as the lease is ready, the task's parents have ended and there is room for it.
+    drops
+        Numbers of open jobs to give up, none of whose tasks may be running: they leave the queues
+        and the state, and count as not ended.
     releases
         Leases to give back; nothing may run or be queued on them.
     wake_s
@@ -165,6 +181,7 @@ class Decision:
 
     launches: tuple[int, ...] = ()
     assignments: tuple[tuple[int, int], ...] = ()
+    drops: tuple[int, ...] = ()
     releases: tuple[int, ...] = ()
     wake_s: float | None = None
 

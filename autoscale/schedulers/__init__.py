@@ -8,31 +8,20 @@ is an underscore in its module's. Nothing else needs to know of a new one.
 from __future__ import annotations
 
 import math
-from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Protocol, cast
 
-from autoscale.errors import InputError
-from autoscale.model.catalog import unknown
+from autoscale.modules import Registry
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     import numpy as np
 
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
     from autoscale.schedulers.about import About
 
-SUFFIX = "_scheduler"
+_REGISTRY = Registry(__name__, tuple(__path__), "_scheduler", "planner")
 
-SCHEDULERS = tuple(
-    sorted(
-        module.name.removesuffix(SUFFIX).replace("_", "-")
-        for module in iter_modules(__path__)
-        if module.name.endswith(SUFFIX)
-    )
-)
+SCHEDULERS = _REGISTRY.names
 """Name of every scheduler; the modules are not imported for it."""
 
 
@@ -54,7 +43,7 @@ def get_scheduler(name: str) -> Scheduler:
     InputError
         Unknown name, with the nearest known ones.
     """
-    return cast("Scheduler", _module(name).schedule)
+    return cast("Scheduler", _REGISTRY.module(name).schedule)
 
 
 def about_scheduler(name: str) -> About:
@@ -65,10 +54,4 @@ def about_scheduler(name: str) -> About:
     InputError
         Unknown name, with the nearest known ones.
     """
-    return cast("About", _module(name).ABOUT)
-
-
-def _module(name: str) -> ModuleType:
-    if name not in SCHEDULERS:
-        raise InputError(unknown("planner", name, list(SCHEDULERS)))
-    return import_module(f"{__name__}.{name.replace('-', '_')}{SUFFIX}")
+    return cast("About", _REGISTRY.module(name).ABOUT)

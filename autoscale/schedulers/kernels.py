@@ -8,9 +8,6 @@ import numpy as np
 from autoscale.model.kernels import billed
 from autoscale.plan.kernels import earliest_fit, new_pool, occupy
 
-CAPPED = 0.3
-"""Part of the tries of the slack search that limit the number of leases at once."""
-
 
 @numba.njit(cache=True)
 def stretched_tails(child_ptr, children, duration, weight, sigma):
@@ -93,7 +90,7 @@ def _lease_more(leased, weight, start, end):
             occupy(leased, q, start, end, weight[q], 0, 0)
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def list_schedule(
     order,
     target,
@@ -261,38 +258,36 @@ def push_down(parent_ptr, parents, key):
 
 @numba.njit(cache=True, nogil=True)
 def slack_search(
-    seed, tries, stage, n_stages, base, spread,
+    seed, least_tries, work_limit, stage, n_stages, base, spread,
     task_class, duration, shortest, new_types, parent_ptr, parents, child_ptr, children,
     need, capacity, price, share_power, boot, quantum, minimum, quota_weight, quota_limit, deadline,
 ):  # fmt: skip
-    """Return the stage weights (logarithms) whose list schedule is cheapest, its most, its cost.
+    """Return the stage weights (logarithms) whose list schedule is cheapest, and its cost.
 
     A hill climb: each try changes all exponents, or a few, of the best so far; the first try
-    leaves them at zero. Some tries also lease no more machines at once than a number below what
-    the best so far has (``most``; 0 is no limit). The cost is inf when no try met the deadline.
+    leaves them at zero. The cost is inf when no try met the deadline.
 
     Parameters
     ----------
-    seed, tries, spread
-        Seed; list schedules made; standard deviation of a change.
+    seed, spread
+        Seed; standard deviation of a change.
+    least_tries, work_limit
+        List schedules made in any case; places looked at, about, after which no more are made.
     stage, n_stages, base
         Stage of each task; weights that the exponents multiply.
     shortest
         Each task's least duration.
-    quota_weight, quota_limit
-        As for :func:`list_schedule`, with a last quota that counts every lease once.
     """
     np.random.seed(seed)
     n = stage.size
-    n_quotas = quota_limit.size
-    limit = quota_limit.copy()
-    best_most = 0
-    peak = 0
     best = np.zeros(n_stages)
     best_cost = np.inf
     weight = np.empty(n)
     key = np.empty(n)
-    for number in range(tries):
+    work = 0
+    number = -1
+    while number + 1 < least_tries or work < work_limit:
+        number += 1
         tried = best.copy()
         if number:
             wide = number % 4 == 0
@@ -300,13 +295,6 @@ def slack_search(
             for s in range(n_stages):
                 if wide or np.random.random() * n_stages < 3.0:
                     tried[s] = min(7.0, max(-7.0, tried[s] + step * np.random.normal()))
-        most = best_most
-        if number and np.random.random() < CAPPED:
-            most = max(1, min(peak, peak + 1 - int(np.random.exponential(2.0))))
-            if np.random.random() < 0.5:
-                tried[:] = best
-        limit[n_quotas - 1] = most
-        kept = n_quotas if most else n_quotas - 1
         for i in range(n):
             weight[i] = base[i] * np.exp(tried[stage[i]])
         target = deadline - share_slack(child_ptr, children, shortest, weight, deadline - boot)
@@ -316,8 +304,9 @@ def slack_search(
         task_lease, lease_type, start = list_schedule(
             np.argsort(key, kind="mergesort"), target, task_class, duration, new_types,
             parent_ptr, parents, need, capacity, price, share_power, boot, quantum, minimum,
-            quota_weight[:, :kept], limit[:kept],
+            quota_weight, quota_limit,
         )  # fmt: skip
+        work += n * (8 + lease_type.size)
         first = np.full(lease_type.size, np.inf)
         last = np.full(lease_type.size, -np.inf)
         late = False
@@ -336,20 +325,4 @@ def slack_search(
         if cost < best_cost * (1 - 1e-9):
             best_cost = cost
             best = tried
-            best_most = most
-            peak = _peak(first - boot, last)
-    return best, best_most, best_cost
-
-
-@numba.njit(cache=True)
-def _peak(start, end):
-    """Return the most leases at once."""
-    by_start = np.sort(start)
-    by_end = np.sort(end)
-    peak = 0
-    released = 0
-    for number in range(by_start.size):
-        while by_end[released] <= by_start[number]:
-            released += 1
-        peak = max(peak, number + 1 - released)
-    return peak
+    return best, best_cost

@@ -89,6 +89,10 @@ def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float 
         deposit = 1 / max(colony.cost(chosen[3]), 1e-9) + 0.5
         kernels.lay(trail, chosen[2], KEEP, deposit, LEAST_TRAIL, MOST_TRAIL)
     assert best is not None
+    if best[0] > 0.0:  # cut short while the deadline was still relaxed: the first walk, in time
+        first = colony.allocate(topological_by(colony.x, -colony.rank), deadline)
+        if colony.value(first, deadline) < best[:2]:
+            return plan_of(problem, first)
     return plan_of(problem, best[3])
 
 

@@ -49,14 +49,10 @@ class Setting:
         machine wholly to its first task, 1 assumes that others will fill the rest.
     prefer
         Catalogue index of a type that new leases take wherever it is fast enough, or -1.
-    most
-        Leases at any moment at most, as a quota on all of them; 0 sets none. Not heeded above
-        ``LARGE_TASKS`` where the problem has no quota.
     """
 
     share_power: float = 0.0
     prefer: int = -1
-    most: int = 0
 
 
 def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
@@ -171,7 +167,7 @@ def _placed(
     if new_types is None:
         new_types = new_type_order(problem, setting)
     tasks = (order, target_s, problem.task_class, problem.duration_s, new_types)
-    quotas = quota_arrays(problem, setting.most)
+    quotas = quota_arrays(problem)
     everything: tuple[Any, ...] = (*tasks, *_shared(problem, setting), *quotas)
     return kernels.list_schedule(*everything)
 
@@ -184,13 +180,9 @@ def placed_by_time(problem: Problem, order: Any, target_s: FloatArray, setting: 
     return large.list_schedule_large(*tasks, setting.prefer, *_shared(problem, setting))
 
 
-def quota_arrays(problem: Problem, most: int = 0) -> tuple[IntArray, IntArray]:
-    """Return weights (types, quotas) and limits (quotas,), with one more for ``most`` leases."""
-    weight, limit = problem.quota_weights, problem.quota_limits
-    if most:
-        weight = np.hstack([weight, np.ones((len(weight), 1), dtype=np.int64)])
-        limit = np.append(limit, most)
-    return frozen(weight, np.int64), frozen(limit, np.int64)
+def quota_arrays(problem: Problem) -> tuple[IntArray, IntArray]:
+    """Return weights (types, quotas) and limits (quotas,)."""
+    return frozen(problem.quota_weights, np.int64), frozen(problem.quota_limits, np.int64)
 
 
 def _shared(problem: Problem, setting: Setting) -> tuple[Any, ...]:

@@ -21,8 +21,9 @@ from autoscale.lp.cuts import (
     add_size_cuts,
 )
 from autoscale.lp.fleet import FleetModel, Limits
+from autoscale.lp.order import stage_order
 from autoscale.lp.types import BoundTypes
-from autoscale.lp.windows import Windows, bucket_edges, group_tasks
+from autoscale.lp.windows import Windows, bucket_edges
 from autoscale.lp.work import forgiving_deadline_s
 from tests.tiny import random_plan, tiny_problem
 
@@ -61,7 +62,7 @@ def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
     windows = free_windows(problem, bound.horizon_s)
     work = problem.fastest_s * problem.workflow.vcpus
     edges = bucket_edges(windows, work, bound.horizon_s, n_buckets)
-    groups = group_tasks(problem, bound.types, windows, edges, n_groups, bound.chains.singles)
+    groups = bound.groups(windows, edges, n_groups)
     last = edges.size - 2
     cuts = [
         PackingCut(a, b, k, p)
@@ -119,11 +120,24 @@ def point_of(plan: Plan, fleet: FleetModel) -> Any:
     if "S" in model.variables:
         tasks = long_chains(problem, horizon).tasks
         x[model.variables["S"]] = (plan.task_start_s - problem.boot_s)[tasks]
+    if "A" in model.variables:
+        x[model.variables["A"]], x[model.variables["D"]] = stage_means(plan)
     charged = np.arange(*model.variables["C"].indices(model.n_variables))
     least = max(problem.boot_s, problem.billing.billed_s(problem.boot_s))
     held = np.maximum(plan.lease_end_s - plan.lease_start_s, least)
     np.add.at(x, charged[plan.lease_type], held)
     return x
+
+
+def stage_means(plan: Plan) -> tuple[Any, Any]:
+    """Return the mean start, after boot, and the mean duration of each stage's tasks."""
+    order = stage_order(plan.problem)
+    assert order is not None
+    begun, ended = (
+        np.bincount(order.of_task, weights=at) / order.size
+        for at in (plan.task_start_s, plan.task_end_s)
+    )
+    return begun - plan.problem.boot_s, ended - begun
 
 
 def worst_violation(fleet: FleetModel, x: Any) -> tuple[float, str]:

@@ -18,6 +18,8 @@ import pytest
 
 from autoscale.errors import InfeasibleError, InputError, LimitError
 from autoscale.lp.work import work_bound_usd
+from autoscale.model.limits import AllowedTypes, Quota
+from autoscale.model.workflow import WorkflowBuilder
 from autoscale.optimize.planner import solve
 from autoscale.plan.check import check_plan
 from autoscale.schedulers import SCHEDULERS, about_scheduler, get_scheduler
@@ -103,6 +105,90 @@ def test_a_budget_is_kept_or_refused(name: str) -> None:
             assert plan.cost_usd <= budget + 1e-9
 
 
+QUOTAS = (
+    (Quota(limit=1),),
+    (Quota(limit=18, unit="vcpus"), Quota(limit=1, scope="a")),
+    (Quota(limit=2, scope="b"), Quota(limit=3)),
+)
+
+
+@cache
+def limited_problems() -> tuple[Problem, ...]:
+    """Return problems with quotas, tight and with room, most of them with a deadline to meet."""
+    out = []
+    for seed, quotas in enumerate(QUOTAS):
+        problem = random_problem(seed + 20, n_tasks=12).replace(quotas=quotas)
+        out += [
+            problem.replace(deadline_s=slack * problem.least_makespan_s) for slack in (1.3, 6.0)
+        ]
+    return (*out, out[-1].replace(deadline_s=None, budget_usd=1e3))
+
+
+@EVERY
+def test_a_quota_is_kept_or_the_plan_is_refused(name: str) -> None:
+    """A plan that solve returns keeps every quota, counted here at every request of a lease."""
+    for problem in limited_problems():
+        try:
+            plan = solve(problem, planner=name, time_limit_s=0.2)
+        except (InfeasibleError, InputError, LimitError):
+            continue
+        assert check_plan(problem, plan) == ()
+        moment = plan.lease_start_s[:, None] + 1e-6
+        leased = (plan.lease_start_s <= moment) & (plan.lease_end_s > moment)
+        for quota in problem.quotas:
+            weight = quota.weights(problem.catalog)[plan.lease_type]
+            assert (leased @ weight).max() <= quota.limit
+        assert plan.certificate is not None
+        reached = plan.cost_usd if plan.certificate.objective == "cost" else plan.makespan_s
+        assert plan.certificate.lower_bound <= reached * (1 + 1e-9)
+
+
+@EVERY
+def test_a_quota_with_room_to_spare_changes_nothing(name: str) -> None:
+    """A quota that no plan can reach leaves a scheduler's plan as it is, to the bit."""
+    problem = random_problem(6, n_tasks=12)
+    wide = problem.replace(quotas=(Quota(limit=10_000), Quota(limit=10_000, unit="vcpus")))
+    assert bytes_of(made(name, wide)) == bytes_of(made(name, problem))
+
+
+@cache
+def ruled_problems() -> tuple[Problem, ...]:
+    """Return problems in which one category of tasks may use some types only."""
+    out = []
+    for seed in range(3):
+        free = random_problem(seed + 30, n_tasks=12)
+        w = free.workflow
+        builder = WorkflowBuilder("ruled")
+        for i, task in enumerate(w.ids.tolist()):
+            builder.add(
+                task,
+                runtime_s=float(w.runtime_s[i]),
+                parents=[str(w.ids[p]) for p in w.parents_of(i)],
+                vcpus=int(w.vcpus[i]),
+                category="picky" if i % 3 == 0 else "other",
+            )
+        rule = AllowedTypes(category="picky", patterns=(("b", "c.*"), ("c",), ("a.big",))[seed])
+        ruled = free.replace(workflow=builder.build(), deadline_s=None).replace(allowed=(rule,))
+        path_s = ruled.least_makespan_s - ruled.boot_s
+        out.append(ruled.replace(deadline_s=ruled.boot_s + 2.5 * path_s))
+    return tuple(out)
+
+
+@EVERY
+def test_a_category_runs_on_its_types_alone(name: str) -> None:
+    """No task is on a type that its category is not allowed; nor is the bound above the cost."""
+    for problem in ruled_problems():
+        plan = made(name, problem)
+        if plan is None:
+            continue
+        assert check_plan(problem.replace(deadline_s=None), plan) == ()
+        assert plan.cost_usd >= work_bound_usd(problem)
+        (rule,) = problem.allowed
+        picky = problem.workflow.category == problem.workflow.categories.index("picky")
+        kinds = plan.lease_type[plan.task_lease[picky]]
+        assert all(rule.allows(problem.catalog[int(k)]) for k in kinds)
+
+
 @EVERY
 def test_a_deadline_is_met_or_refused(name: str) -> None:
     """For a deadline, solve gives a certified plan in time, or says that there is none."""
@@ -139,6 +225,15 @@ def test_no_time_is_no_excuse(name: str) -> None:
     plan = made(name, problem, time_limit_s=0.0)
     if plan is not None:
         assert check_plan(problem.replace(deadline_s=None, budget_usd=None), plan) == ()
+
+
+@pytest.mark.parametrize("name", NEVER_LATE)
+def test_no_time_is_no_excuse_for_being_late(name: str) -> None:
+    """Cut short at once, a scheduler that is never late has a plan in time all the same."""
+    for problem in (random_problem(4, n_tasks=15, slack=1.05), random_problem(8, 30, slack=1.5)):
+        plan = made(name, problem, time_limit_s=0.0)
+        assert plan is not None
+        assert check_plan(problem, plan) == ()
 
 
 @EVERY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from autoscale.api import read_workflow
+from autoscale.api import make_problem, read_workflow
 from autoscale.model.billing import HOURLY
 from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.model.problem import Problem
@@ -83,3 +83,14 @@ def test_normalised_cost_has_the_published_trend(shared: Path) -> None:
         assert at_tight / 4 < found[name][0] < 2.5 * at_tight
         assert found[name][2] < 4.5 * at_loose
     assert all(found[name][2] < 1.7 for name in list(PUBLISHED)[3:])
+
+
+def test_a_task_may_start_within_the_tolerance_before_a_parent_that_takes_no_time(
+    shared: Path,
+) -> None:
+    """Hourly, at 3 times its critical path, taxprofiler has such tasks: all rules are kept."""
+    path = shared / "data" / "workflows" / "wfformat-1.5" / "taxprofiler-dirt02-001.json.gz"
+    problem = make_problem(read_workflow(path), billing="hour")
+    path_s = problem.least_makespan_s - problem.boot_s
+    problem = problem.replace(deadline_s=problem.boot_s + 3.0 * path_s)
+    assert check_plan(problem, ic_pcp_plan(problem)) == ()

@@ -45,6 +45,8 @@ class OneEach:
 
     def __call__(self, state: ClusterState) -> Decision:
         self.seen.append((state.now_s, summary(state)))
+        waiting = [job.first + np.flatnonzero(job.status == READY) for job in state.jobs]
+        assert state.ready.tolist() == np.concatenate(waiting).tolist() if waiting else True
         launches, assignments = [], []
         for job in state.jobs:
             for task in np.flatnonzero(job.status == READY).tolist():
@@ -325,3 +327,38 @@ def test_jobs_are_merged_side_by_side() -> None:
 def test_wrong_streams_are_refused(jobs: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         run_policy(jobs(), Scripted())
+
+
+def test_a_policy_drops_jobs_and_the_run_ends_without_them() -> None:
+    """A job is dropped before it starts; the other one runs, and only it ends."""
+    start = Decision(launches=(0,), assignments=((0, 0), (1, 0), (2, 0)), drops=(1,))
+    jobs = [Job(problem=chain_job(1)), Job(problem=chain_job(2))]
+    policy = Scripted(start)
+    result = run_policy(jobs, policy)
+    assert result.reason is None
+    assert result.tasks.end_s[0] == result.makespan_s == 140
+    assert np.isnan(result.tasks.end_s[1:]).all()
+    assert [[j.number for j in s.jobs] for s in policy.states] == [[0, 1], [0]]
+    assert policy.states[1].leases[0].queued == ()
+    assert [s.ready.tolist() for s in policy.states] == [[0, 1], []]
+
+
+def test_dropping_the_last_job_ends_the_run() -> None:
+    result = run_policy([Job(problem=chain_job())], Scripted(Decision(drops=(0,))))
+    assert result.reason is None
+    assert result.makespan_s == 0
+    assert result.cost_usd == 0
+
+
+@pytest.mark.parametrize(
+    ("second", "why"),
+    [
+        (Decision(drops=(0,)), "drops job 0, of which tasks run"),
+        (Decision(drops=(4,)), "drops job 4, which is not open"),
+    ],
+)
+def test_wrong_drops_are_refused(second: Decision, why: str) -> None:
+    start = Decision(launches=(0,), assignments=((0, 0),))
+    result = run_policy([Job(problem=chain_job())], Scripted(start, second))
+    assert result.reason is not None
+    assert why in result.reason

@@ -10,8 +10,10 @@ from autoscale.schedulers.critical.kernels import (
     best_lease,
     chain_on,
     held_by,
+    new_search,
     new_type_for,
     new_windows,
+    note_paid,
     parents_end,
 )
 from autoscale.schedulers.leasing.kernels import _pop, _push, commit, new_leases, open_lease
@@ -50,6 +52,7 @@ def just_in_time(x, met):
     n = met.size
     s = new_leases(n, n)
     w = new_windows(x, met)
+    search = new_search(x, n)
     ready = np.full(n, np.inf)
     missing = np.empty(n, dtype=np.int64)
     heap = np.empty(n, dtype=np.int64)
@@ -69,7 +72,7 @@ def just_in_time(x, met):
         while True:
             for k in range(held.size):
                 held[k] = held_by(x, path, k)
-            lease, way, floor = best_lease(x, s, w, path, held, starts)
+            lease, way, floor = best_lease(x, s, w, search, path, held, starts)
             if way != NEVER:
                 chain_on(x, s, w, path, lease, s.kind[lease], floor, starts, False)
                 break
@@ -90,6 +93,7 @@ def just_in_time(x, met):
             w.assigned[path[j]] = True
             w.begin[path[j]] = s.start[path[j]]
             w.end[path[j]] = s.finish[path[j]]
+        note_paid(x, s, search, s.lease[path[0]])
         last = path[path.size - 1]
         for e in range(x.child_ptr[last], x.child_ptr[last + 1]):
             c = x.children[e]

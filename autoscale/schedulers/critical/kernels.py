@@ -13,6 +13,15 @@ import numba
 import numpy as np
 
 from autoscale.model.kernels import billed
+from autoscale.schedulers.leasing.bounds.kernels import (
+    BLOCK,
+    LENGTHS,
+    forget,
+    length_class,
+    look,
+    new_bounds,
+    renew,
+)
 from autoscale.schedulers.leasing.kernels import (
     _pop,
     _push,
@@ -300,48 +309,135 @@ def new_type_for(x, s, w, path, held, starts):
     return best
 
 
+class Search(NamedTuple):
+    """What rules leases out at once: bounds on their room, and until when blocks are paid.
+
+    ``mark[lease]`` and ``block_mark[block]`` say of which task a child is on the lease.
+    """
+
+    bounds: Any
+    block_paid: Any
+    mark: Any
+    block_mark: Any
+
+
 @numba.njit(cache=True)
-def best_lease(x, s, w, path, held, starts):
+def new_search(x, n_leases):
+    """Return a search that knows nothing yet."""
+    blocks = (n_leases + BLOCK - 1) // BLOCK
+    return Search(
+        new_bounds(x, np.arange(x.price.size), n_leases),
+        np.full(blocks, -np.inf),
+        np.full(n_leases, -1, dtype=np.int64),
+        np.full(blocks, -1, dtype=np.int64),
+    )
+
+
+@numba.njit(cache=True)
+def note_paid(x, s, search, lease):
+    """Bring up to date until when the leases of a block are paid."""
+    block = lease // BLOCK
+    latest = -np.inf
+    for y in range(block * BLOCK, min((block + 1) * BLOCK, s.opened[0])):
+        latest = max(latest, s.first[y] - x.boot + s.paid[y] / x.price[s.kind[y]])
+    search.block_paid[block] = latest
+
+
+@numba.njit(cache=True)
+def _mark_children(x, s, w, search, i):
+    """Mark the leases on which a task has an assigned child; their tasks might be shifted."""
+    for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
+        c = x.children[e]
+        if w.assigned[c] and s.lease[c] >= 0:
+            search.mark[s.lease[c]] = i
+            search.block_mark[s.lease[c] // BLOCK] = i
+
+
+@numba.njit(cache=True)
+def best_lease(x, s, w, search, path, held, starts):
     """Return (lease or -1, way, not before) of the cheapest existing lease for a path.
 
     ``held`` is how long the path runs on each type.
     """
     lease, way, floor, cost = -1, NEVER, 0.0, np.inf
     end_task = path[path.size - 1]
+    b, mark, block_mark, block_paid = (
+        search.bounds,
+        search.mark,
+        search.block_mark,
+        search.block_paid,
+    )
+    since, until, block_since, block_until = b.since, b.until, b.block_since, b.block_until
     # Local names: passing whole structures costs more than the comparisons that rule leases out.
     kind, first, last, paid = s.kind, s.first, s.last, s.paid
     price, boot, quantum, minimum = x.price, x.boot, x.quantum, x.minimum
     soonest = boot if w.edges else w.est[path[0]]
     latest = np.inf if w.edges else w.lft[end_task] + EPS
-    for tried in range(s.opened[0]):
-        k = kind[tried]
-        end = soonest + held[k]
-        if not end <= latest or not held[k] < np.inf:
+    klass = np.empty(price.size, dtype=np.int64)
+    shortest, least_held, slack = np.inf, np.inf, -np.inf
+    for k in range(price.size):
+        d = x.duration[x.task_class[path[0]], k]
+        klass[k] = length_class(b.length, d) if d < np.inf else -1
+        if held[k] < np.inf:
+            shortest, least_held = min(shortest, d), min(least_held, held[k])
+            # Paid time that ended so long ago makes no lease applicable.
+            slack = max(slack, billed(held[k] + boot, quantum, minimum) - held[k])
+    lowest = length_class(b.length, shortest) if shortest < np.inf else -1
+    _mark_children(x, s, w, search, end_task)
+    for block in range((s.opened[0] + BLOCK - 1) // BLOCK):
+        if soonest - block_paid[block] >= slack + 1e-6:
             continue
-        span = max(last[tried], end) - first[tried] + boot
-        if price[k] * span - paid[tried] >= cost - 1e-12:
+        begin = soonest
+        if lowest >= 0 and block_since[lowest, block] <= soonest:
+            begin = max(soonest, block_until[lowest, block])
+        if block_mark[block] != end_task and not begin + least_held <= latest:
             continue
-        least = price[k] * billed(span, quantum, minimum) - paid[tried]
-        if least >= cost - 1e-12:
-            continue
-        alone = price[k] * billed(held[k] + boot, quantum, minimum)
-        paid_until = first[tried] - boot + paid[tried] / price[k]
-        if least >= alone - 1e-12 and soonest >= paid_until - 1e-6:
-            continue  # not applicable, however it is placed
-        child_there = False
-        for e in range(x.child_ptr[end_task], x.child_ptr[end_task + 1]):
-            c = x.children[e]
-            child_there = child_there or (w.assigned[c] and s.lease[c] == tried)
-        how, added, low = best_on_lease(x, s, w, path, tried, child_there, starts)
-        if how != NEVER and added < cost - 1e-12:
-            lease, way, floor, cost = tried, how, low, added
-            if cost <= 1e-12:
-                break
+        asked = False
+        for tried in range(block * BLOCK, min((block + 1) * BLOCK, s.opened[0])):
+            k = kind[tried]
+            if not held[k] < np.inf:
+                continue
+            child_there, j, begin = mark[tried] == end_task, klass[k], soonest
+            if not child_there and j >= 0 and since[j, tried] <= soonest:
+                begin = max(soonest, until[j, tried])
+            end = begin + held[k]
+            if not end <= latest:
+                continue
+            span = max(last[tried], end) - first[tried] + boot
+            if price[k] * span - paid[tried] >= cost - 1e-12:
+                continue
+            least = price[k] * billed(span, quantum, minimum) - paid[tried]
+            if least >= cost - 1e-12:
+                continue
+            alone = price[k] * billed(held[k] + boot, quantum, minimum)
+            paid_until = first[tried] - boot + paid[tried] / price[k]
+            if least >= alone - 1e-12 and begin >= paid_until - 1e-6:
+                continue  # not applicable, however it is placed
+            if not child_there and j >= 0:
+                asked = True
+                if look(x, s, b, tried, j, begin) > begin:
+                    begin = until[j, tried]
+                    end = begin + held[k]
+                    if not end <= latest:
+                        continue
+                    span = max(last[tried], end) - first[tried] + boot
+                    if price[k] * billed(span, quantum, minimum) - paid[tried] >= cost - 1e-12:
+                        continue
+            how, added, low = best_on_lease(x, s, w, path, tried, child_there, starts)
+            if how != NEVER and added < cost - 1e-12:
+                lease, way, floor, cost = tried, how, low, added
+                if cost <= 1e-12:
+                    break
+        if asked:
+            for j in range(LENGTHS):
+                renew(b, j, block)
+        if cost <= 1e-12:
+            break
     return lease, way, floor
 
 
 @numba.njit(cache=True)
-def assign_path(x, s, w, path):
+def assign_path(x, s, w, search, path):
     """Place a path on the cheapest applicable lease, else on the cheapest new one in time.
 
     Where no one machine runs the whole path in time, its first tasks are left for later. Returns
@@ -353,7 +449,7 @@ def assign_path(x, s, w, path):
         held = np.zeros(x.price.size, dtype=np.float64)
         for k in range(x.price.size):
             held[k] = held_by(x, path, k)
-        lease, way, floor = best_lease(x, s, w, path, held, starts)
+        lease, way, floor = best_lease(x, s, w, search, path, held, starts)
         if way != NEVER:
             break
         kind = new_type_for(x, s, w, path, held, starts)
@@ -366,6 +462,8 @@ def assign_path(x, s, w, path):
         break
     if way == SHIFTED:
         _, moved, _ = shift_in(x, s, w, path, lease, starts)
+        forget(search.bounds, lease)
+        note_paid(x, s, search, lease)
         return path, moved
     if way != NEVER:
         chain_on(x, s, w, path, lease, s.kind[lease], floor, starts, False)
@@ -382,6 +480,7 @@ def assign_path(x, s, w, path):
         w.assigned[i] = True
         w.begin[i] = s.start[i]
         w.end[i] = s.finish[i]
+    note_paid(x, s, search, lease)
     return path, moved
 
 
@@ -489,7 +588,7 @@ def refresh(x, w, changed, key, waiting, heap):
     for i in changed:
         for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
             p = x.parents[e]
-            if not waiting[p]:
+            if not w.assigned[p] and not waiting[p]:
                 waiting[p] = True
                 size = _push(heap, size, key, n - 1 - p)
     while size > 0:
@@ -503,11 +602,9 @@ def refresh(x, w, changed, key, waiting, heap):
             lft = min(lft, must - x.child_edge_s[e])
         if lft != w.lft[i]:
             w.lft[i] = lft
-            if w.assigned[i]:
-                continue
             for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
                 p = x.parents[e]
-                if not waiting[p]:
+                if not w.assigned[p] and not waiting[p]:
                     waiting[p] = True
                     size = _push(heap, size, key, n - 1 - p)
 
@@ -565,6 +662,7 @@ def place_paths(x, met):
     n = met.size
     s = new_leases(n, n, 2 * n)
     w = new_windows(x, met)
+    search = new_search(x, n)
     key = np.arange(n).astype(np.float64)
     waiting = np.zeros(n, dtype=np.bool_)
     heap = np.empty(n, dtype=np.int64)
@@ -575,7 +673,7 @@ def place_paths(x, met):
         path, depth = next_path(x, w, exits, stack, depth)
         if path.size == 0:
             return s
-        path, moved = assign_path(x, s, w, path)
+        path, moved = assign_path(x, s, w, search, path)
         refresh(x, w, np.concatenate((path, moved)), key, waiting, heap)
         for j in range(path.size - 1, -1, -1):
             stack[depth] = path[j]

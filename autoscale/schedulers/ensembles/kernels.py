@@ -7,6 +7,7 @@ import math
 import numba
 import numpy as np
 
+from autoscale.model.kernels import billed
 from autoscale.schedulers.leasing.kernels import (
     added_cost,
     commit,
@@ -98,28 +99,60 @@ def fill_slots(x, s, order, due, kind):
     """
     added = 0.0
     starts = np.empty(5)
+    # Local names: passing whole structures costs more than what rules most leases out.
+    kinds, first, last, paid = s.kind, s.first, s.last, s.paid
+    price, boot, quantum, minimum = x.price, x.boot, x.quantum, x.minimum
+    edges = x.edge_s.size > 0 and x.edge_s.max() > 0.0
     for i in order:
         k = kind[i]
         best_lease = -1
         best_start = ready_time(x, s, i, -1)
         best_cost = new_lease_cost(x, i, k)
+        soonest = boot if edges else best_start
+        latest = due[i] + 1e-9
+        d_on = x.duration[x.task_class[i]]
         for lease in range(s.opened[0]):
-            d = x.duration[x.task_class[i], s.kind[lease]]
-            ready = ready_time(x, s, i, lease)
-            if not ready + d <= due[i] + 1e-9 or not d < np.inf:
+            d = d_on[kinds[lease]]
+            if not soonest + d <= latest or not d < np.inf:
+                continue
+            rate, from_s = price[kinds[lease]], first[lease]
+            held = max(last[lease], soonest + d) - from_s
+            least = rate * billed(held + boot, quantum, minimum) - paid[lease]
+            if _no_better(least, soonest, best_cost, best_start, best_lease):
+                continue
+            ready = ready_time(x, s, i, lease) if edges else soonest
+            t = earliest_start(x, s, i, lease, ready)
+            if not t + d <= latest:
+                continue
+            held = max(last[lease], t + d) - from_s
+            least = rate * billed(held + boot, quantum, minimum) - paid[lease]
+            if _no_better(least, t, best_cost, best_start, best_lease):
                 continue
             _starts(x, s, i, lease, ready, d, starts)
             for y in range(5):
-                t = earliest_start(x, s, i, lease, starts[y])
-                if t + d > due[i] + 1e-9:
+                if y and starts[y] == starts[y - 1]:
+                    continue
+                if y or starts[0] > ready:
+                    t = earliest_start(x, s, i, lease, starts[y])
+                if t + d > latest:
                     continue
                 cost = added_cost(x, s, lease, t, t + d)
                 same = abs(cost - best_cost) <= 1e-12
                 earlier = best_lease < 0 or t < best_start - 1e-9
                 if cost < best_cost - 1e-12 or (same and earlier):
                     best_lease, best_start, best_cost = lease, t, cost
+            if best_cost <= 0.0 and best_start <= soonest:
+                break
         if best_lease < 0:
             best_lease = open_lease(s, k)
         commit(x, s, i, best_lease, best_start)
         added += best_cost
     return added
+
+
+@numba.njit(cache=True)
+def _no_better(least, soonest, cost, start, lease):
+    """Return whether a place that costs so much or more, from then on, loses to the best one."""
+    if least > cost + 2e-12:
+        return True
+    return lease >= 0 and least > cost - 1e-12 and soonest >= start - 1e-9

@@ -3,7 +3,7 @@
 HEFT and CPOP assume a set of machines. Here a fleet is so many copies of a unit: one type, and
 where that does not fit every task, the cheapest types that fit the others. For a few types the
 number of copies is doubled from the least that could do, until the deadline is met, then halved
-back; the cheapest plan wins.
+back; the cheapest plan wins. Large workflows are tried on numbers of copies that grow by a quarter.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ TRIED = 4
 
 LARGE = 5_000
 """Tasks above which one type is tried, the next only where it cannot meet the deadline."""
+
+MOST_RUNGS = 4
+"""Numbers of copies, each a quarter more than the one before, that are jumped over at once."""
 
 LATE_S = 1e-6
 """Seconds by which a deadline may be missed: rounding noise."""
@@ -50,8 +53,9 @@ def best_on_fleets(
     for unit in _units(problem):
         few, most = _fewest(problem, unit), _most(problem, unit)
         attempt = partial(_on_copies, run, unit)
-        tried += _search(attempt, min(few, most), most, deadline, over, coarse=large)
-        if over() or (large and tried[-1].makespan_s <= deadline):
+        search = _search_rungs if large else _search
+        tried += search(attempt, min(few, most), most, deadline, over)
+        if over() or (large and any(plan.makespan_s <= deadline for plan in tried)):
             break
     return min(
         tried,
@@ -64,27 +68,20 @@ def _on_copies(run: Callable[[IntArray], Plan], unit: IntArray, copies: int) -> 
 
 
 def _search(
-    attempt: Callable[[int], Plan],
-    few: int,
-    most: int,
-    deadline: float,
-    over: Callable[[], bool],
-    *,
-    coarse: bool,
+    attempt: Callable[[int], Plan], few: int, most: int, deadline: float, over: Callable[[], bool]
 ) -> list[Plan]:
-    """Raise the copies from ``few`` until the plan is in time, then halve back.
+    """Double the copies from ``few`` until the plan is in time, then halve back.
 
-    Returns the plans made. Copies are doubled, or, ``coarse``, raised by a quarter and not halved
-    back. Copies that make it hardly quicker end the search.
+    Returns the plans made. Copies that make it hardly quicker end the search.
     """
     low, high = few - 1, few
     plans = [attempt(high)]
     while plans[-1].makespan_s > deadline and high < most and not over():
-        low, high = high, min(high + max(1, high // 4) if coarse else 2 * high, most)
+        low, high = high, min(2 * high, most)
         plans.append(attempt(high))
-        if plans[-1].makespan_s > 0.999 * plans[-2].makespan_s:
+        if _hardly_quicker(plans):
             return plans
-    if coarse or plans[-1].makespan_s > deadline:
+    if plans[-1].makespan_s > deadline:
         return plans
     while high - low > 1 and not over():
         middle = (low + high) // 2
@@ -94,6 +91,55 @@ def _search(
         else:
             low = middle
     return plans
+
+
+def _search_rungs(
+    attempt: Callable[[int], Plan], few: int, most: int, deadline: float, over: Callable[[], bool]
+) -> list[Plan]:
+    """Find the first in time of the numbers of copies that grow by a quarter from ``few``.
+
+    Returns the plans made. Rungs are jumped over as far as the last two plans say that they are
+    late: what a plan takes is about a constant plus work over copies.
+    """
+    rungs = [few]
+    while rungs[-1] < most:
+        rungs.append(min(rungs[-1] + max(1, rungs[-1] // 4), most))
+    late, at = -1, 0
+    plans = [attempt(few)]
+    while plans[-1].makespan_s > deadline and at + 1 < len(rungs) and not over():
+        at, late = _next_rung(rungs, late, at, plans, deadline), at
+        plans.append(attempt(rungs[at]))
+        if _hardly_quicker(plans):
+            return plans
+    in_time = plans[-1].makespan_s <= deadline
+    while in_time and at - late > 1 and not over():
+        middle = at - 1 if len(plans) < 4 else (late + at) // 2
+        plans.append(attempt(rungs[middle]))
+        if plans[-1].makespan_s <= deadline:
+            at = middle
+        else:
+            late = middle
+    return plans
+
+
+def _next_rung(rungs: list[int], before: int, at: int, plans: list[Plan], deadline: float) -> int:
+    """Return the rung to try after ``at``, which is late, as ``before`` was (-1: none was)."""
+    last = len(rungs) - 1
+    if before < 0:
+        return min(at + 2, last)
+    fewer, more = 1.0 / rungs[before], 1.0 / rungs[at]
+    work = (plans[-2].makespan_s - plans[-1].makespan_s) / (fewer - more)
+    constant = plans[-1].makespan_s - work * more
+    if not deadline > constant:
+        return min(at + MOST_RUNGS, last)
+    wanted = next(
+        (y for y, copies in enumerate(rungs) if copies * (deadline - constant) >= work), last
+    )
+    return min(max(wanted, at + 1), at + MOST_RUNGS, last)
+
+
+def _hardly_quicker(plans: list[Plan]) -> bool:
+    return plans[-1].makespan_s > 0.999 * plans[-2].makespan_s
 
 
 def _units(problem: Problem) -> list[IntArray]:

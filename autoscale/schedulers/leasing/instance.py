@@ -146,7 +146,12 @@ def plan_of(problem: Problem, leases: Leases) -> Plan:
     A lease is cut where an idle gap costs more than another boot (see ``decode``): the only
     change to what a kernel decided, and never a dearer one.
     """
-    start = leases.start
-    order = np.lexsort((np.arange(len(start)), start))
+    from autoscale.schedulers.kernels import push_down
+
+    w, start = problem.workflow, leases.start
+    # Within kernels' tolerance a task may start before a parent that takes no time.
+    after_parents = np.array(start)
+    push_down(w.parent_ptr, w.parents, after_parents)
+    order = np.lexsort((np.arange(len(start)), after_parents))
     kind = leases.kind[: int(leases.opened[0])]
     return decode(problem, kind, leases.lease, order, not_before_s=start)

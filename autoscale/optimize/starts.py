@@ -1,0 +1,150 @@
+"""All quick plans that planner ``lp`` begins with."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from autoscale.errors import InputError, require_interrupt
+from autoscale.lp.work import work_bound_usd
+from autoscale.optimize.fleets.search import Fleet, fleets_of_one_type
+from autoscale.optimize.portfolio import Offer, Start, quick_starts
+from autoscale.schedulers import get_scheduler
+from autoscale.schedulers.list_scheduler import Setting, lateness_s
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from autoscale.model.problem import Problem
+    from autoscale.plan.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+SIMPLE = ("list", "fastest", "cheapest")
+"""Simple schedulers that no plan is worse than."""
+
+CLASSIC = ("heft",)
+"""Schedulers of the literature that join them: HEFT on a fleet of fixed size is hard to find by
+sharing slack where many short tasks need many machines at once."""
+
+MOST_CLASSIC = 2000
+"""Above so many tasks these take too long."""
+
+EFFORT = 0.08
+"""Part of the time limit that list schedules may take, and fleets as well."""
+
+CLASSIC_PART = 0.1
+"""Part of the time that is left after which these try nothing further."""
+
+FLEET_WITHIN = 1.1
+"""A fleet is worth a start when it costs at most this much of the best plan."""
+
+
+class Starts:
+    """Quick plans, found one by one.
+
+    Parameters
+    ----------
+    problem
+        What is planned.
+    time_limit_s, limit
+        Seconds for everything, and the reading of the clock at which they end.
+    tell
+        Called with cost and bound whenever a plan is better than those before.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        time_limit_s: float,
+        limit: float,
+        tell: Callable[[float, float], None],
+    ) -> None:
+        self.problem, self.limit, self.tell = problem, limit, tell
+        self.effort_s = EFFORT * time_limit_s
+        self.bound_usd = work_bound_usd(problem)
+        self.best_usd = np.inf
+        self.found: list[Start] = []
+        self.fleets: list[Fleet] = []
+
+    @property
+    def best(self) -> Start:
+        """The cheapest so far."""
+        return min(self.found, key=lambda start: start.plan.cost_usd)
+
+    def begin(self) -> bool:
+        """Make the first ones, and go on while there is none; return whether interrupted.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            It came before there was any plan.
+        """
+        try:
+            self._named(SIMPLE)
+            if not self.found:
+                self._quick(lambda start: False)
+        except (KeyboardInterrupt, SystemError) as error:
+            require_interrupt(error)
+            if not self.found:
+                raise
+            logger.warning("interrupted: the best plan so far is kept")
+            return True
+        return False
+
+    def make(self, stop: Callable[[Plan], bool]) -> None:
+        """Make the others; ``stop`` is called with each plan and ends it when true."""
+        self._fleets()
+        if self.fleets and stop(self.fleets[0].start.plan):
+            return
+        if self._quick(lambda start: stop(start.plan)):
+            return
+        if len(self.problem.workflow) <= MOST_CLASSIC:
+            self._named(CLASSIC)
+
+    def _keep(self, start: Start) -> None:
+        self.found.append(start)
+        if start.plan.cost_usd < self.best_usd * (1 - 1e-9):
+            self.best_usd = start.plan.cost_usd
+            self.tell(self.best_usd, self.bound_usd)
+
+    def _named(self, names: tuple[str, ...]) -> None:
+        limit_s = max(0.0, CLASSIC_PART * (self.limit - time.perf_counter()))
+        for name in names:
+            try:
+                plan = get_scheduler(name)(
+                    self.problem, rng=np.random.default_rng(0), time_limit_s=limit_s
+                )
+            except InputError as error:  # no single machine fits everything: the others will do
+                logger.info("planner %r does not apply: %s", name, error)
+                continue
+            if lateness_s(plan) == 0.0:
+                self._keep(Start(plan, Setting(), None, Offer.whole(self.problem)))
+
+    def _quick(self, stop: Callable[[Start], bool]) -> bool:
+        """Make list schedules; return whether ``stop`` ended that."""
+        over = False
+
+        def keep(start: Start) -> bool:
+            nonlocal over
+            self._keep(start)
+            over = stop(start)
+            return over
+
+        quick_starts(self.problem, effort_s=self.effort_s, clock_limit_s=self.limit, keep=keep)
+        return over
+
+    def _fleets(self) -> None:
+        if self.problem.deadline_s is None or self.problem.quotas:
+            return
+        self.fleets = fleets_of_one_type(
+            self.problem,
+            cost_usd=FLEET_WITHIN * self.best_usd,
+            effort_s=self.effort_s,
+            clock_limit_s=self.limit,
+        )
+        for fleet in self.fleets:
+            self._keep(fleet.start)

@@ -1,0 +1,1 @@
+"""Bounds on when leases have room, for schedulers that ask thousands for every task."""
