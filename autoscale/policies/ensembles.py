@@ -77,6 +77,12 @@ class Ensemble(Autoscaler):
         price = float(self.problem.catalog.price_per_s[self.kind])
         return price * self.problem.billing.quantum_s
 
+    @property
+    def hold_usd(self) -> float:
+        """Return what an idle machine costs until the next plan, where what is paid for is over."""
+        price = float(self.problem.catalog.price_per_s[self.kind])
+        return price * max(self.problem.billing.quantum_s, self.interval_s)
+
     def left_usd(self, state: ClusterState) -> float:
         """Return what is left of the budget."""
         return self.budget_usd - state.spent_usd
@@ -84,24 +90,21 @@ class Ensemble(Autoscaler):
     def plan(self, state: ClusterState, fleet: Fleet) -> None:
         """Set the size of the fleet."""
         leases = [x for x in state.leases if x.leaves_s is None]
-        billing = self.problem.billing
-        over = [
-            x for x in leases
-            if paid_until_s(x, billing, state.now_s) <= state.now_s + TIME_TOL_S
-        ]  # fmt: skip
-        left_usd = self.left_usd(state)
+        idle = [x for x in leases if x.idle and x.ready_s is not None]
+        soon_s = state.now_s + self.interval_s
+        over = [x for x in idle if paid_until_s(x, self.problem.billing, state.now_s) <= soon_s]
+        free_usd = self.left_usd(state) - self._committed_usd(state)
         if state.now_s >= self.deadline_s:
             self._size = 0
-        elif left_usd < len(over) * self.quantum_usd - COST_TOL_USD:
-            affordable = max(0, math.floor(left_usd / self.quantum_usd + EPS))
+        elif free_usd < len(over) * self.hold_usd - COST_TOL_USD:
+            affordable = max(0, math.floor(free_usd / self.hold_usd + EPS))
             self._size = len(leases) - max(0, len(over) - affordable)
         elif leases:
-            idle = sum(x.idle and x.ready_s is not None for x in leases)
-            used = 1 - idle / len(leases)
+            used = 1 - len(idle) / len(leases)
             if used > HIGH and len(leases) < MOST * self._first_size:
                 self._size = len(leases) + 1
             elif used < LOW:
-                self._size = len(leases) - math.ceil(idle / 2)
+                self._size = len(leases) - math.ceil(len(idle) / 2)
 
     def wanted(self, state: ClusterState, fleet: Fleet) -> list[int]:
         """Return the fleet's size."""
@@ -114,18 +117,18 @@ class Ensemble(Autoscaler):
         if state.now_s >= self.deadline_s:
             return []
         price = float(state.catalog.price_per_s[self.kind])
-        first_usd = price * max(
-            self.problem.billing.billed_s(0.0), self.problem.billing.billed_s(self.problem.boot_s)
-        )
+        first_usd = price * self.problem.billing.billed_s(self.problem.boot_s + self.interval_s)
         free_usd = self.left_usd(state) - self._committed_usd(state)
         return kinds[: max(0, math.floor(free_usd / first_usd + EPS))]
 
     def _committed_usd(self, state: ClusterState) -> float:
-        """Return what the tasks that run will have their leases charged beyond what is spent."""
+        """Return what is still to be charged for leases that boot and for tasks that run."""
         price, billing = float(state.catalog.price_per_s[self.kind]), self.problem.billing
         out = 0.0
         for lease in state.leases:
             ends = [state.now_s]
+            if lease.ready_s is None:
+                ends.append(lease.requested_s + self.problem.boot_s + self.interval_s)
             for task in lease.running:
                 job, i = self.work.at(task)
                 ends.append(job.expected_end_s(i, lease.type, state.now_s))
@@ -139,6 +142,8 @@ class Ensemble(Autoscaler):
         """Place what has room, as far as the budget pays for it and it ends by the deadline."""
         self._now_s = state.now_s
         self._free_usd = self.left_usd(state) - self._committed_usd(state)
+        if self.problem.billing.quantum_s <= self.interval_s:
+            self._free_usd -= len(fleet.idle()) * self.hold_usd
         return super().decide(state, fleet)
 
     def place(self, fleet: Fleet, job: OpenJob, i: int) -> Room | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray
     from autoscale.model.billing import Billing
     from autoscale.policies.about import Terms
-    from autoscale.policies.protocol import ClusterState
+    from autoscale.policies.protocol import ClusterState, Decision
     from autoscale.policies.work import OpenJob
 
 
@@ -44,6 +44,12 @@ class Spending:
                 price, until_s = self._paid[number]
                 left[number] = (price, max(until_s, state.now_s + billing.quantum_s))
         self._paid = {**left, **held}
+
+    def launched(self, state: ClusterState, decision: Decision, billing: Billing) -> None:
+        """Take note of launches: a lease may be lost before it is ever seen."""
+        for place, kind in enumerate(decision.launches):
+            price = state.catalog.types[kind].price_usd_per_hour
+            self._paid[state.next_lease + place] = (price, state.now_s + billing.billed_s(0.0))
 
     @property
     def usd_per_hour(self) -> float:
@@ -78,6 +84,13 @@ class Budgeted(Autoscaler):
             self._rank.pop(job.number, None)
         for job in self.work.arrived:
             self._rank[job.number] = self._checked(job, state)
+
+    def __call__(self, state: ClusterState) -> Decision:
+        """Return what to do now."""
+        decision = super().__call__(state)
+        if decision.launches:
+            self.spending.launched(state, decision, self.problem.billing)
+        return decision
 
     def _checked(self, job: OpenJob, state: ClusterState) -> FloatArray:
         from autoscale.model import graph

@@ -3,9 +3,9 @@
 Wu, Chiang, Mao and others, "Can't Be Late", NSDI'24, for one long job on one machine: ``C(t)`` is
 the computation left, ``R(t)`` the time left, ``d`` what a change of machines costs. The job should
 have made ``C(0) (t / R(0))`` by ``t``. Spot is taken whenever it is offered and held until it is
-lost; without it the job waits while it is ahead of that line and runs on demand while it is behind; from
-on demand it goes back only if it is ahead of where the line will be in ``2 d``; once ``R(t) < C(t)
-+ 2 d`` it stays on demand to its end.
+lost; without it the job waits while it is ahead of that line and runs on demand while it is behind;
+from on demand it goes back only if it is ahead of where the line will be in ``2 d``; once ``R(t) <
+C(t) + 2 d`` it stays on demand to its end.
 
 For workflows, the computation is the critical path on the types that deadlines ask for, with a
 fifth of the time left free; each task runs on the spot twin of its type where there is one. An

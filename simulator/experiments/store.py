@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 FILE, LOCK = "results.sqlite", "lock.sqlite"
 """Files of the store in the result folder."""
 
+READ = 20_000
+"""Rows that are read at a time."""
+
 LAYOUT = 1
 """Version of the tables."""
 
@@ -151,22 +154,28 @@ class Store:
         self._session = 0
 
     def _opened(self) -> sqlite3.Connection:
-        new = not self.path.exists()
         with explained(self.folder):
             db = sqlite3.connect(self.path, isolation_level=None)
-            db.execute("PRAGMA journal_mode = WAL")
-            # Each commit is synced: a batch takes about a second, a sync some milliseconds.
-            db.execute("PRAGMA synchronous = FULL")
-            known = db.execute("PRAGMA user_version").fetchone()[0]
-            if new or not known:
-                script = f"BEGIN; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;"
-                db.executescript(script)
-            elif known != LAYOUT:
-                raise InputError(
-                    f"{self.path}: expected results of layout {LAYOUT}, got {known}: they are "
-                    "another version's"
-                )
+            try:
+                self._laid_out(db)
+            except BaseException:
+                db.close()
+                raise
         return db
+
+    def _laid_out(self, db: sqlite3.Connection) -> None:
+        """Make the tables if there are none yet, and refuse those of another layout."""
+        db.execute("PRAGMA journal_mode = WAL")
+        # Each commit is synced: a batch takes half a second, a sync some milliseconds.
+        db.execute("PRAGMA synchronous = FULL")
+        known = db.execute("PRAGMA user_version").fetchone()[0]
+        if not known:
+            db.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {LAYOUT}; COMMIT;")
+        elif known != LAYOUT:
+            raise InputError(
+                f"{self.path}: expected results of layout {LAYOUT}, got {known}: they are "
+                "another version's"
+            )
 
     def close(self) -> None:
         """Close the store; another may open it then."""
@@ -299,13 +308,15 @@ class Store:
             )
         )
 
-    def rows(self, cell: int) -> Iterator[tuple[Any, ...]]:
-        """Yield the recorded runs of a cell: seed, replication, status, error, figures."""
-        yield from self._db.execute(
+    def rows(self, cell: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield recorded runs of a cell in parts: seed, replication, status, error, figures."""
+        found = self._db.execute(
             f"SELECT seed, replication, status, error, {', '.join(FIGURES)} FROM runs "
             "WHERE cell = ?",
             (cell,),
         )
+        while part := found.fetchmany(READ):
+            yield part
 
     def sessions(self) -> list[tuple[str, str, int, int, int]]:
         """Return every session: when it began, engine, workers, plans and runs it recorded."""
@@ -322,12 +333,16 @@ def explained(folder: Path) -> Iterator[None]:
     ------
     StoreError
         Results can be written no further.
+    InputError
+        The file is damaged, or no database.
     """
     try:
         yield
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.IntegrityError):
             raise
+        if not isinstance(error, sqlite3.OperationalError):
+            raise InputError(f"{folder / FILE}: cannot be used: {error}") from None
         raise StoreError(
             f"{folder}: results cannot be written: {error}; what was recorded until then is safe: "
             "make room and go on with --resume"

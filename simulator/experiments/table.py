@@ -211,12 +211,16 @@ def _block(
 
 def _played(cell: Cell, store: Store, number: int) -> tuple[Any, Any, Any, Any]:
     """Return places, statuses, errors and figures of a cell's recorded runs, in order."""
-    rows = list(store.rows(number))
-    place = positions([row[:2] for row in rows], cell.seeds, cell.replications)
+    places = [np.empty(0, np.int64)]
+    texts_of = [np.empty((0, 2), dtype=object)]
+    figures_of = [np.empty((0, len(FIGURES)))]
+    for rows in store.rows(number):
+        places.append(positions([row[:2] for row in rows], cell.seeds, cell.replications))
+        texts_of.append(np.array([row[2:4] for row in rows], dtype=object))
+        figures_of.append(np.array([row[4:] for row in rows], dtype=np.float64))
+    place, texts, figures = (np.concatenate(parts) for parts in (places, texts_of, figures_of))
     order = np.argsort(place, kind="stable")
     order = order[np.searchsorted(place[order], 0) :]
-    figures = np.array([row[4:] for row in rows], dtype=np.float64).reshape(-1, len(FIGURES))
-    texts = np.array([row[2:4] for row in rows], dtype=object).reshape(-1, 2)
     return place[order], texts[order, 0], texts[order, 1], figures[order]
 
 

@@ -51,10 +51,10 @@ def test_killed_at_random_is_as_not_killed(file: Path, reference: bytes, tmp_pat
     assert tally.recorded == 960 * tally.rounds
 
 
-def wait_for_runs(folder: Path, least: int) -> None:
+def wait_for_results(folder: Path) -> None:
     end = time.monotonic() + 400
     while time.monotonic() < end:
-        if sum(key[0] != "plan" for key in recorded(folder) or ()) >= least:
+        if recorded(folder):
             return
         time.sleep(0.02)
     pytest.fail("nothing was recorded")
@@ -64,12 +64,15 @@ def test_ctrl_c_ends_cleanly_and_is_gone_on_with(
     file: Path, reference: bytes, tmp_path: Path
 ) -> None:
     """Exit code 130, one line that says how to go on, no traceback, no worker left."""
-    folder = tmp_path / "out"
-    session = start(file, folder)
-    wait_for_runs(folder, 1)
-    session.send_signal(signal.SIGINT)
-    _, told = session.communicate(timeout=400)
-    text = told.decode()
+    for attempt in range(8):  # on a busy machine the signal may come when all is done
+        folder = tmp_path / str(attempt)
+        session = start(file, folder)
+        wait_for_results(folder)
+        session.send_signal(signal.SIGINT)
+        _, told = session.communicate(timeout=400)
+        text = told.decode()
+        if session.returncode:
+            break
     assert session.returncode == 130, text
     assert "note: interrupted: go on with --resume" in text
     assert "Traceback" not in text

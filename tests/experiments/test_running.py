@@ -251,6 +251,10 @@ def test_results_of_another_experiment_are_refused(whole: Path, tmp_path: Path) 
         run_experiment(small(), whole, workers=1)
     with pytest.raises(InputError, match="results of another experiment, 'small': 8 of its 24"):
         run_experiment(small(chances=("none", "noise")), whole, workers=1, resume=True)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "results.sqlite").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(InputError, match=r"results\.sqlite: cannot be used: file is not a data"):
+        run_experiment(small(), tmp_path / "other", workers=1, resume=True)
     (tmp_path / "mine.txt").write_text("precious")
     with pytest.raises(InputError, match=r"expected an empty folder .*, found 'mine\.txt'"):
         run_experiment(small(), tmp_path, workers=1)

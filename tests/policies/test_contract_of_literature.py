@@ -15,8 +15,11 @@ from simulator.streams import run_policy
 from tests.policies.clusters import poisson_stream, rough_stream
 from tests.simulator.chances import ROUGH
 
-DEADLINES = ("scs", "greedy", "gain", "queue-length", "target-tracking", "schedule-based")
-ALL = DEADLINES
+DEADLINES = (
+    "scs", "greedy", "gain", "jit-c", "queue-length", "target-tracking", "bin-packing",
+    "schedule-based", "uniform-progress",
+)  # fmt: skip
+ALL = (*DEADLINES, "fixed-machine", "scaling-first", "scheduling-first")
 
 TERMS = Terms(budget_usd_per_hour=8.0, budget_usd=1e4, horizon_s=1e6, seed=3)
 """Enough for the dearest type, and for two of it."""

@@ -151,7 +151,7 @@ def test_windows_hold_every_task_and_keep_precedence(seed: int, n: int, stretch:
     some = np.ones(n, dtype=np.bool_)
     finish = kernels.finishes(*up, begin, held)
     limit = float(stretch * finish.max())
-    t0, t1 = kernels.windows(*up, *down, begin, held, some, limit)
+    t0, t1 = kernels.windows(*up, *down, begin, held, some, limit, np.argsort(-finish))
     assert (t1 - t0 >= held - 1e-6).all()
     assert (t0 >= begin - 1e-6).all()
     assert (t1 <= max(limit, finish.max()) + 1e-6).all()

@@ -146,7 +146,10 @@ class Dates:
             self.begin_s = finish - held
             self.due_s = limit - kernels.tails(*self._graph[2:], held) + held
         else:
-            self.begin_s, self.due_s = kernels.windows(*self._graph, begin, held, some, limit)
+            order = np.argsort(-finish, kind="stable")
+            self.begin_s, self.due_s = kernels.windows(
+                *self._graph, begin, held, some, float(limit), order
+            )
         open_ = status < RUNNING
         self.task_due_s[open_] = self.due_s[self.bundle[open_]]
 

@@ -233,13 +233,13 @@ def upgrade(parent_ptr, parents, child_ptr, children, begin, rest, usd, some, ki
         )  # fmt: skip
         if own.max() <= 0.0:
             return
-        chosen = np.argsort(-own, kind="mergesort")[:batch]
-        if batch == 1:
-            chosen[0] = _best(makespan, to, own, after, usd, kind)
-        for b in chosen:
-            if to[b] >= 0:
-                kind[b] = to[b]
-                held[b] = rest[b, kind[b]]
+        for _ in range(batch):
+            b = _best(makespan, to, own, after, usd, kind) if batch == 1 else int(np.argmax(own))
+            if own[b] <= 0.0:
+                break
+            own[b] = 0.0
+            kind[b] = to[b]
+            held[b] = rest[b, kind[b]]
 
 
 @numba.njit(cache=True)
@@ -329,13 +329,13 @@ def _push_up(parent_ptr, parents, held, dated, latest, queue, inside, first):
 
 
 @numba.njit(cache=True)
-def windows(parent_ptr, parents, child_ptr, children, begin, held, some, limit):
+def windows(parent_ptr, parents, child_ptr, children, begin, held, some, limit, order):
     """Return from when and until when each bundle may run, (T0, T1).
 
     The chain to the bundle that ends last is dated first; then, from what is dated upwards, chains
     of parents that have no date, the latest-ending parent first. The time between what a chain
     hangs on is shared out in proportion to durations. If the limit is too tight, the makespan
-    takes its place.
+    takes its place. ``order`` has the bundles by when they end at the earliest, the last first.
     """
     n = held.size
     finish = finishes(parent_ptr, parents, begin, held)
@@ -353,7 +353,6 @@ def windows(parent_ptr, parents, child_ptr, children, begin, held, some, limit):
     inside = np.zeros(n, dtype=np.bool_)
     stack = np.empty(n, dtype=np.int64)
     path = np.empty(n, dtype=np.int64)
-    order = np.argsort(-finish, kind="mergesort")
     for last in order:
         # Every bundle that nothing dated hangs on ends a chain: the sinks, the latest first.
         if dated[last] or child_ptr[last + 1] > child_ptr[last]:
