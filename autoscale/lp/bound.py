@@ -210,8 +210,7 @@ class CostBound:
         self.release_s = 0.0 if release_s is None else np.maximum(release_s - problem.boot_s, 0.0)
         self.due_s: float | FloatArray = self.horizon_s
         if due_s is not None:
-            late_s = due_s + np.maximum(2e-5, 2e-6 * due_s) - problem.boot_s
-            self.due_s = np.minimum(late_s, self.horizon_s)
+            self.due_s = np.minimum(forgiving_deadline_s(due_s) - problem.boot_s, self.horizon_s)
         self.active = np.zeros(len(self.types), dtype=bool)
         self.dear_usd_per_s = _needed_price(problem, self.types, self.horizon_s)
         self.chains = long_chains(problem, self.horizon_s)

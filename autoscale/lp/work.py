@@ -8,12 +8,15 @@ overlap). Every plan rents at least one lease, and a lease pays its boot.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from autoscale.model.arrays import FloatArray
     from autoscale.model.problem import Problem
+
+Seconds = TypeVar("Seconds", "float", "FloatArray")
 
 METHOD = "cheapest share of a machine per task"
 """How this bound is found, for certificates."""
@@ -25,9 +28,10 @@ FORGIVEN = 1 - 2e-6
 """Checkers forgive a duration that is short by this factor."""
 
 
-def forgiving_deadline_s(deadline_s: float) -> float:
-    """Return the latest end that a checker would still take for the deadline, and a bit more."""
-    return deadline_s + max(2e-5, 2e-6 * deadline_s)
+def forgiving_deadline_s(deadline_s: Seconds) -> Seconds:
+    """Return the latest end that a checker would still take for a deadline, and a bit more."""
+    late_s: Seconds = deadline_s + np.maximum(2e-5, 2e-6 * deadline_s)
+    return late_s
 
 
 def work_bound_usd(problem: Problem) -> float:

@@ -29,6 +29,7 @@ from autoscale.optimize.portfolio import (
     guided_target_s,
     offers,
     preferred_types,
+    share_of_work,
     stages,
 )
 from autoscale.plan.decode import tighten
@@ -286,9 +287,9 @@ class _ListSearch:
             Whether long and short tasks of a stage get the same time, else the same stretch.
         """
         fastest, stage = self.problem.fastest_s, self.stage
-        work = np.bincount(stage, weights=fastest * self.problem.workflow.vcpus)
         mean = max(float(fastest.mean()), 1e-9)
+        work = np.bincount(stage, weights=fastest * self.problem.workflow.vcpus)
         typical = fastest if by_task else (work / np.bincount(stage))[stage]
-        share = (work / max(float(work.max()), 1e-9))[stage] ** power
+        share = share_of_work(self.problem, stage) ** power
         out: FloatArray = np.maximum(share, 1e-6) * mean / np.maximum(typical, 1e-3 * mean)
         return out

@@ -17,7 +17,7 @@ import numpy as np
 
 from autoscale.errors import require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
-from autoscale.lp.work import METHOD
+from autoscale.lp.work import METHOD, work_bound_usd
 from autoscale.optimize.fleets.search import climb
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
@@ -77,14 +77,14 @@ def plan_lp(
     tell = tell or (lambda cost, bound: None)
     if len(problem.workflow) > LARGE_TASKS and not problem.quotas:
         return plan_large(problem, seed=seed, time_limit_s=time_limit_s, gap=gap, tell=tell)
-    first = Starts(problem, time_limit_s, limit, tell)
+    first = Starts(problem, time_limit_s, limit)
     interrupted = first.begin()
     if interrupted:
-        return first.best.plan, first.bound_usd, METHOD
+        return first.best.plan, work_bound_usd(problem), METHOD
     if not first.found:
         refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
-    state = Incumbent(first.best.plan, first.bound_usd, gap, tell)
-    first.tell = lambda cost, bound: None
+    state = Incumbent(first.best.plan, work_bound_usd(problem), gap, tell)
+    state.tell(state.plan.cost_usd, state.bound_usd)
     method = METHOD
     found: Future[Bound | None] = Future()
     search = _Search(first, state, seed, time_limit_s, limit)

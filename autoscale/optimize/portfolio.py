@@ -285,6 +285,13 @@ def stages(problem: Problem) -> Any:
     return np.unique(key, return_inverse=True)[1]
 
 
+def share_of_work(problem: Problem, stage: Any) -> FloatArray:
+    """Return, for each task, the work of its stage as a part of the largest stage's."""
+    work = np.bincount(stage, weights=problem.fastest_s * problem.workflow.vcpus)
+    share: FloatArray = (work / max(float(work.max()), 1e-9))[stage]
+    return share
+
+
 def guided_starts(
     problem: Problem, bound: Bound, models: list[tuple[Setting, Offer]]
 ) -> list[Start]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import InputError, require_interrupt
-from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.fleets.search import Fleet, fleets_of_one_type
 from autoscale.optimize.portfolio import Offer, Start, quick_starts
 from autoscale.schedulers import get_scheduler
@@ -52,21 +51,11 @@ class Starts:
         What is planned.
     time_limit_s, limit
         Seconds for everything, and the reading of the clock at which they end.
-    tell
-        Called with cost and bound whenever a plan is better than those before.
     """
 
-    def __init__(
-        self,
-        problem: Problem,
-        time_limit_s: float,
-        limit: float,
-        tell: Callable[[float, float], None],
-    ) -> None:
-        self.problem, self.limit, self.tell = problem, limit, tell
+    def __init__(self, problem: Problem, time_limit_s: float, limit: float) -> None:
+        self.problem, self.limit = problem, limit
         self.effort_s = EFFORT * time_limit_s
-        self.bound_usd = work_bound_usd(problem)
-        self.best_usd = np.inf
         self.found: list[Start] = []
         self.fleets: list[Fleet] = []
 
@@ -105,12 +94,6 @@ class Starts:
         if len(self.problem.workflow) <= MOST_CLASSIC:
             self._named(CLASSIC)
 
-    def _keep(self, start: Start) -> None:
-        self.found.append(start)
-        if start.plan.cost_usd < self.best_usd * (1 - 1e-9):
-            self.best_usd = start.plan.cost_usd
-            self.tell(self.best_usd, self.bound_usd)
-
     def _named(self, names: tuple[str, ...]) -> None:
         limit_s = max(0.0, CLASSIC_PART * (self.limit - time.perf_counter()))
         for name in names:
@@ -122,7 +105,7 @@ class Starts:
                 logger.info("planner %r does not apply: %s", name, error)
                 continue
             if lateness_s(plan) == 0.0:
-                self._keep(Start(plan, Setting(), None, Offer.whole(self.problem)))
+                self.found.append(Start(plan, Setting(), None, Offer.whole(self.problem)))
 
     def _quick(self, stop: Callable[[Start], bool]) -> bool:
         """Make list schedules; return whether ``stop`` ended that."""
@@ -130,7 +113,7 @@ class Starts:
 
         def keep(start: Start) -> bool:
             nonlocal over
-            self._keep(start)
+            self.found.append(start)
             over = stop(start)
             return over
 
@@ -142,9 +125,9 @@ class Starts:
             return
         self.fleets = fleets_of_one_type(
             self.problem,
-            cost_usd=FLEET_WITHIN * self.best_usd,
+            cost_usd=FLEET_WITHIN * self.best.plan.cost_usd,
             effort_s=self.effort_s,
             clock_limit_s=self.limit,
         )
         for fleet in self.fleets:
-            self._keep(fleet.start)
+            self.found.append(fleet.start)

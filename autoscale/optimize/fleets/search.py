@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.model.arrays import frozen
-from autoscale.optimize.portfolio import Offer, Start, preferred_types, stages
+from autoscale.optimize.portfolio import Offer, Start, preferred_types, share_of_work, stages
 from autoscale.plan.decode import capacities, decode, needs, tighten
 from autoscale.schedulers.list_scheduler import Setting, lateness_s, new_type_order
 
@@ -169,8 +169,7 @@ def _search(
 def _bases(problem: Problem, stage: Any) -> FloatArray:
     """Return ways to share slack: stages get time by their work, by its root, or as tasks take."""
     shortest = np.maximum(problem.fastest_s, 1e-9)
-    work = np.bincount(stage, weights=shortest * problem.workflow.vcpus)
-    share = (work / max(float(work.max()), 1e-9))[stage]
+    share = share_of_work(problem, stage)
     return np.stack([share / shortest, np.sqrt(share) / shortest, np.ones(stage.size)])
 
 
