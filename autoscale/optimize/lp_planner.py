@@ -150,7 +150,7 @@ class _Search:
         if root is not None:
             models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
             starts = distinct([*starts, *guided_starts(self.first.problem, root, models)])
-        self._improve_all([start.plan for start in starts[:STARTS]], 0.5 * self.time_limit_s)
+        self._improve_all([start.plan for start in starts[:STARTS]], 0.4 * self.time_limit_s)
 
     def _stop(self, plan: Plan) -> bool:
         """Take a plan; return whether the search is over."""
@@ -166,7 +166,7 @@ class _Search:
         starts += self._share_slack(starts, 0.1 * self.time_limit_s)
         starts = distinct(starts)
         if not self._stop(starts[0].plan):
-            self._improve(starts[0].plan, 53, 0.1 * self.time_limit_s)
+            self._improve(starts[0].plan, 53, 0.05 * self.time_limit_s)
         return starts
 
     def _share_slack(self, starts: list[Start], effort_s: float) -> list[Start]:
