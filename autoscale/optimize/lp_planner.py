@@ -149,7 +149,8 @@ class _Search:
         root = None if self._stop(starts[0].plan) else found.result()
         if root is not None:
             models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
-            starts = distinct([*starts, *guided_starts(self.first.problem, root, models)])
+            guided = guided_starts(self.first.problem, root, models, self.limit)
+            starts = distinct([*starts, *guided])
         self._improve_all([start.plan for start in starts[:STARTS]], 0.4 * self.time_limit_s)
 
     def _stop(self, plan: Plan) -> bool:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MACHINES_A_SECOND = 1e7
 """Nominal speed: machines looked at per second."""
 
+SURELY = 0.3
+"""Part of the nominal speed that there is in any case."""
+
 STEP = 1.2
 """Numbers of machines that are tried of a type grow by this factor."""
 
@@ -76,7 +79,8 @@ def fleets_of_one_type(
             break
         sizes = _sizes(problem, kinds, a)
         # The first types are the cheapest: they may take half of what is left.
-        fleet, work = _search(problem, kinds, sizes, 0.5 * left, cost_usd)
+        work_limit = min(0.5 * left, _affordable(clock_limit_s))
+        fleet, work = _search(problem, kinds, sizes, work_limit, cost_usd)
         left -= work
         found += [fleet] if fleet is not None else []
     return sorted(found, key=_cost)
@@ -102,9 +106,17 @@ def climb(
         if time.perf_counter() > clock_limit_s:
             break
         problem, counts = begun.start.plan.problem, begun.counts[None, :]
-        fleet, _ = _search(problem, begun.kinds, counts, part, cost_usd, climb_seed=seed + number)
+        fleet, _ = _search(
+            problem, begun.kinds, counts, min(part, _affordable(clock_limit_s)), cost_usd,
+            climb_seed=seed + number,
+        )  # fmt: skip
         found += [fleet] if fleet is not None else []
     return sorted(found, key=_cost)
+
+
+def _affordable(clock_limit_s: float) -> float:
+    """Return the work that surely ends by a reading of the clock, on a slow or busy machine too."""
+    return SURELY * MACHINES_A_SECOND * max(0.0, clock_limit_s - time.perf_counter())
 
 
 def _cost(fleet: Fleet) -> float:
