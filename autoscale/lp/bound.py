@@ -74,6 +74,9 @@ STAGES = ((4, 12, 0), (8, 20, 0), (16, 40, 1))
 """Buckets, groups and cut rounds of the models before the one of full size: small ones find the
 types that matter in a fraction of the time."""
 
+GLANCED = 2
+"""Stages that are left after a glance."""
+
 FULL_BELOW = 5000
 """Only where the last of the stages has no more variables does the model of full size follow:
 above, it takes many times as long and hardly says more."""
@@ -240,6 +243,20 @@ class CostBound:
         self.tried: list[tuple[BoundSettings, float]] = []
         self._activate_first(used_types)
 
+    def glance(self, *, pause_at_s: float = np.inf) -> Bound:
+        """Return the bound of small relaxations, which say what a good fleet looks like.
+
+        Parameters
+        ----------
+        pause_at_s
+            Reading of ``time.perf_counter()`` at which to leave the rest to :meth:`root`.
+        """
+        self.pause_at_s = pause_at_s
+        self._advance(GLANCED)
+        self.pause_at_s = np.inf
+        assert self.first is not None
+        return self._bound(self.first)
+
     def root(self, *, pause_at_s: float = np.inf) -> Bound:
         """Return the bound of the first relaxation: of ever larger models, as time allows.
 
@@ -251,16 +268,16 @@ class CostBound:
             Reading of ``time.perf_counter()`` at which to leave the rest to :meth:`branch`.
         """
         self.pause_at_s = pause_at_s
-        self._advance()
+        self._advance(0)
         self.pause_at_s = np.inf
         assert self.first is not None
         self.open_nodes = [self.first]
         return self._bound(self.first)
 
-    def _advance(self) -> None:
-        """Solve the stages that are left, until it is time to stop."""
+    def _advance(self, left: int) -> None:
+        """Solve stages until so many are left or it is time to stop."""
         limits = Limits.none(len(self.types))
-        while self.stages:
+        while len(self.stages) > left:
             self.settings = self.stages[0]
             known = self.first.limits if self.first is not None else limits
             node = self._first_node(known)
@@ -323,7 +340,7 @@ class CostBound:
         """
         found = barriers(self.problem, self.settings.barriers)
         if self.stages and self.first is not None:  # the root was told to pause
-            self._advance()
+            self._advance(0)
             self.open_nodes = [self.first]
         best = self.open_nodes[0]
         finer = [tried for tried, usd in self.tried if usd >= NEARLY_AS_GOOD * best.bound_usd]

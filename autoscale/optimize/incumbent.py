@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autoscale.errors import SolverError
-from autoscale.lp.work import SAFETY
+from autoscale.lp.work import METHOD, SAFETY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,12 +20,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Incumbent:
-    """What is known so far: the best plan and the best bound."""
+    """What is known so far: the best plan, the best bound, and in one line how it was found."""
 
     plan: Plan
     bound_usd: float
     gap: float
     tell: Callable[[float, float], None]
+    method: str = METHOD
 
     def offer(self, plan: Plan) -> bool:
         """Take a plan if it is better; return whether the wanted gap is reached."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from autoscale.errors import require_interrupt
 from autoscale.lp.bound import BoundSettings, CostBound
-from autoscale.lp.work import METHOD, work_bound_usd
+from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.portfolio import (
     Offer,
@@ -115,13 +115,13 @@ def plan_large(
         search.first(), work_bound_usd(problem), gap, tell or (lambda cost, bound: None)
     )
     state.tell(state.plan.cost_usd, state.bound_usd)
-    method = METHOD
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             job = pool.submit(search.run, state)
             bound = guarded(lambda: _bound(search, state, limit))
             search.follow(None)
-            method = bound.method if bound is not None else method
+            if bound is not None:
+                state.method = bound.method
             job.result()
         except (KeyboardInterrupt, SystemError) as error:
             require_interrupt(error)
@@ -131,7 +131,7 @@ def plan_large(
             search.follow(None)
     if time.perf_counter() + 2 * search.slowest_s < limit:
         state.offer(tighten(state.plan))
-    return state.plan, state.bound_usd, method
+    return state.plan, state.bound_usd, state.method
 
 
 def _bound(search: _ListSearch, state: Incumbent, limit: float) -> Bound:

@@ -46,6 +46,9 @@ logger = logging.getLogger(__name__)
 ROOT_PART = 0.4
 """Part of the time limit after which the search goes on with the relaxation as far as it is."""
 
+GLANCE_PART = 0.15
+"""Part of the time limit after which it has to do with what small relaxations say."""
+
 STARTS = 4
 """Quick plans that are improved."""
 
@@ -85,34 +88,61 @@ def plan_lp(
         refuse_for_quotas(problem, soonest(problem), rules_out(problem, limit))
     state = Incumbent(first.best.plan, work_bound_usd(problem), gap, tell)
     state.tell(state.plan.cost_usd, state.bound_usd)
-    method = METHOD
+    glanced: Future[Bound | None] = Future()
     found: Future[Bound | None] = Future()
     search = _Search(first, state, seed, time_limit_s, limit)
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
-            job = pool.submit(search.run, found)
+            job = pool.submit(search.run, glanced, found)
             bounding = _bounding(problem, first.best, limit)
-            pause_s = limit - (1 - ROOT_PART) * time_limit_s
-            root = guarded(lambda: bounding.root(pause_at_s=pause_s)) if bounding else None
-            if bounding is not None and root is not None:
-                state.raise_bound(root.usd)
-                method = root.method
-                found.set_result(root)
-                bound = guarded(
-                    lambda: bounding.branch(lambda: state.plan.cost_usd, state.raise_bound)
-                )
-                method = bound.method if bound is not None else method
-            else:
-                found.set_result(None)
+            if bounding is not None:
+                _prove(bounding, state, glanced, found, limit, time_limit_s)
+            _settle(glanced, found)
             job.result()
         except (KeyboardInterrupt, SystemError) as error:
             require_interrupt(error)
             logger.warning("interrupted: the best plan so far is kept")
         finally:
             search.cancelled.set()
-            if not found.done():
-                found.set_result(None)
-    return state.plan, state.bound_usd, method
+            _settle(glanced, found)
+    return state.plan, state.bound_usd, state.method
+
+
+def _prove(
+    bounding: CostBound, state: Incumbent, glanced: Future[Bound | None],
+    found: Future[Bound | None], limit: float, time_limit_s: float,
+) -> None:  # fmt: skip
+    """Raise the bound as far as time allows; what the search waits for is handed over on the way.
+
+    Parameters
+    ----------
+    bounding
+        The search for the bound.
+    state
+        Gets every bound.
+    glanced, found
+        Get the small relaxation and the first one of full size; not set where there is none.
+    limit, time_limit_s
+        Reading of the clock at the end, and seconds for everything.
+    """
+    soon_s, later_s = (limit - (1 - part) * time_limit_s for part in (GLANCE_PART, ROOT_PART))
+    glanced.set_result(guarded(lambda: bounding.glance(pause_at_s=soon_s)))
+    root = guarded(lambda: bounding.root(pause_at_s=later_s))
+    if root is None:
+        return
+    state.raise_bound(root.usd)
+    state.method = root.method
+    found.set_result(root)
+    bound = guarded(lambda: bounding.branch(lambda: state.plan.cost_usd, state.raise_bound))
+    if bound is not None:
+        state.method = bound.method
+
+
+def _settle(*relaxations: Future[Bound | None]) -> None:
+    """Tell whoever waits for a relaxation that none will come."""
+    for relaxation in relaxations:
+        if not relaxation.done():
+            relaxation.set_result(None)
 
 
 def _bounding(problem: Problem, start: Start, limit: float) -> CostBound | None:
@@ -143,27 +173,32 @@ class _Search:
         self.time_limit_s, self.limit = time_limit_s, limit
         self.cancelled = Event()
 
-    def run(self, found: Future[Bound | None]) -> None:
-        """Find plans: what needs no relaxation first, then what follows the one that is found."""
-        starts = self._early()
+    def run(self, glanced: Future[Bound | None], found: Future[Bound | None]) -> None:
+        """Find plans: what needs no relaxation first, then what follows the ones that are found."""
+        starts = self._early(glanced)
         root = None if self._stop(starts[0].plan) else found.result()
         if root is not None:
             models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
             guided = guided_starts(self.first.problem, root, models, self.limit)
-            starts = distinct([*starts, *guided, *self._guided_fleets(root)])
+            starts = distinct([*starts, *guided])
         self._improve_all([start.plan for start in starts[:STARTS]], 0.35 * self.time_limit_s)
 
     def _stop(self, plan: Plan) -> bool:
         """Take a plan; return whether the search is over."""
         return self.state.offer(plan) or self.cancelled.is_set()
 
-    def _early(self) -> list[Start]:
+    def _early(self, glanced: Future[Bound | None]) -> list[Start]:
         """Make the quick plans, change fleets, share slack better, improve the best plan."""
         self.first.make(self._stop)
         starts = distinct(self.first.found)
         if self.cancelled.is_set():
             return starts
         starts += self._other_fleets(0.05 * self.time_limit_s)
+        glance = glanced.result()
+        starts += self._guided_fleets(glance) if glance is not None else []
+        starts = distinct(starts)
+        if self._stop(starts[0].plan):
+            return starts
         starts += self._share_slack(starts, 0.1 * self.time_limit_s)
         starts = distinct(starts)
         if not self._stop(starts[0].plan):
@@ -195,11 +230,11 @@ class _Search:
         )
         return [fleet.start for fleet in found]
 
-    def _guided_fleets(self, root: Bound) -> list[Start]:
-        """Try the fleet that the relaxation rents, and change it."""
+    def _guided_fleets(self, glance: Bound) -> list[Start]:
+        """Try the fleet that a small relaxation rents, and change it."""
         found = guided_fleets(
             self.first.problem,
-            root,
+            glance,
             seed=self.seed,
             effort_s=0.1 * self.time_limit_s,
             cost_usd=FLEET_WITHIN * self.state.plan.cost_usd,

@@ -153,6 +153,18 @@ def _fleet(counts, kinds):
 
 
 @numba.njit(cache=True)
+def _shortest_on(counts, kinds, task_class, duration, shortest, own):
+    """Write each task's least duration on the types of a fleet; its least of all if none fits."""
+    for i in range(own.size):
+        own[i] = np.inf
+        for a in range(kinds.size):
+            if counts[a] > 0:
+                own[i] = min(own[i], duration[task_class[i], kinds[a]])
+        if not own[i] < np.inf:
+            own[i] = shortest[i]
+
+
+@numba.njit(cache=True)
 def _change(counts, exponent):
     """Change a fleet, or how slack is shared, or both, in place."""
     if np.random.random() < SHARED:
@@ -229,7 +241,8 @@ def fleet_search(
     best_lease = np.zeros(n, dtype=np.int32)
     best_type = np.zeros(1, dtype=np.int32)
     best_start = np.zeros(n)
-    latest = deadline - share_slack(child_ptr, children, shortest, np.zeros(n), 0.0)
+    nothing, own = np.zeros(n), np.empty(n)
+    latest = deadline - share_slack(child_ptr, children, shortest, nothing, 0.0)
     ways = len(bases) + 1
     work = 0
     number = 0
@@ -253,13 +266,16 @@ def fleet_search(
             least += price[fleet[lease]] * billed(boot, quantum, minimum)
         if least > best_cost:
             continue
-        target = latest
+        _shortest_on(counts, kinds, task_class, duration, shortest, own)
         if way:
             target = _targets(
-                child_ptr, children, shortest, stage, exponent, bases[way - 1], boot, deadline
+                child_ptr, children, own, stage, exponent, bases[way - 1], boot, deadline
             )
-        for i in range(n):
-            key[i] = target[i] - shortest[i]
+            for i in range(n):
+                key[i] = target[i] - own[i]
+        else:
+            target = latest
+            key[:] = -share_slack(child_ptr, children, own, nothing, 0.0) - own
         push_down(parent_ptr, parents, key)
         in_time, task_lease, lease_type, start, looked = fleet_schedule(
             np.argsort(key, kind="mergesort"), target, latest, task_class, duration,
