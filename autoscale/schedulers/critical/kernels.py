@@ -20,12 +20,16 @@ from autoscale.schedulers.critical.placing.kernels import (
 )
 from autoscale.schedulers.critical.searching.kernels import best_lease, new_search, note
 from autoscale.schedulers.critical.windows.kernels import (
+    critical_parent,
+    exits_of,
+    last_exit,
     new_windows,
     parents_end,
+    put,
     refresh,
     share_window,
 )
-from autoscale.schedulers.leasing.kernels import commit, new_leases, open_lease
+from autoscale.schedulers.leasing.kernels import new_leases, open_lease
 
 
 @numba.njit(cache=True)
@@ -66,36 +70,9 @@ def assign_path(x, s, w, search, path):
             starts[j] = max(before, ready)
             before = starts[j] + x.duration[x.task_class[i], s.kind[lease]]
     for j in range(path.size):
-        i = path[j]
-        commit(x, s, i, lease, starts[j])
-        w.assigned[i] = True
-        w.begin[i] = s.start[i]
-        w.end[i] = s.finish[i]
+        put(x, s, w, path[j], lease, starts[j])
     note(x, s, search, lease)
     return path, moved
-
-
-@numba.njit(cache=True)
-def critical_parent(x, w, i):
-    """Return the parent, not assigned yet, whose data arrive last; -1 if there is none."""
-    best, latest = -1, -np.inf
-    for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
-        p = x.parents[e]
-        if not w.assigned[p]:
-            arrives = w.est[p] + w.met[p] + x.edge_s[e]
-            if arrives > latest:
-                best, latest = p, arrives
-    return best
-
-
-@numba.njit(cache=True)
-def last_exit(x, w, exits):
-    """Return the task without children, not assigned yet, that ends last; -1 if there is none."""
-    best, latest = -1, -np.inf
-    for i in exits:
-        if not w.assigned[i] and w.est[i] + w.met[i] > latest:
-            best, latest = i, w.est[i] + w.met[i]
-    return best
 
 
 @numba.njit(cache=True)
@@ -136,7 +113,7 @@ def next_path(x, w, exits, stack, depth):
     """
     while True:
         if depth == 0:
-            below = last_exit(x, w, exits)
+            below = last_exit(w, exits)
             if below < 0:
                 return np.empty(0, dtype=np.int64), depth
             return path_to(x, w, below), depth
@@ -157,7 +134,7 @@ def sub_deadlines(x, met):
     key = np.arange(n).astype(np.float64)
     waiting = np.zeros(n, dtype=np.bool_)
     heap = np.empty(n, dtype=np.int64)
-    exits = np.flatnonzero(x.child_ptr[1:] == x.child_ptr[:-1])
+    exits = exits_of(x)
     stack = np.empty(2 * n + 2, dtype=np.int64)
     depth = 0
     while True:
@@ -184,7 +161,7 @@ def place_paths(x, met):
     key = np.arange(n).astype(np.float64)
     waiting = np.zeros(n, dtype=np.bool_)
     heap = np.empty(n, dtype=np.int64)
-    exits = np.flatnonzero(x.child_ptr[1:] == x.child_ptr[:-1])
+    exits = exits_of(x)
     stack = np.empty(2 * n + 2, dtype=np.int64)
     depth = 0
     while True:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from autoscale.schedulers.critical.windows.kernels import latest_finish, latest_on, parents_end
-from autoscale.schedulers.leasing.kernels import (
-    added_cost,
-    commit,
-    earliest_start,
-    lease_cost,
-    withdraw,
+from autoscale.schedulers.critical.windows.kernels import (
+    latest_finish,
+    latest_on,
+    lift,
+    parents_end,
+    put,
+    take_back,
 )
+from autoscale.schedulers.leasing.kernels import added_cost, earliest_start, lease_cost
 
 NEVER, CHAINED, KEPT, SHIFTED = 0, 1, 2, 3
 """Ways to place a path on a lease: not at all, earliest, not before its first task, by shifting."""
@@ -109,7 +110,7 @@ def shift_in(x, s, w, path, lease, starts):
     Returns (done, tasks moved, their old starts). When a moved task would end too late, all is as
     before.
     """
-    begin, end, assigned = w.begin, w.end, w.assigned
+    assigned = w.assigned
     k = s.kind[lease]
     from_s = np.inf
     last = path[path.size - 1]
@@ -127,54 +128,42 @@ def shift_in(x, s, w, path, lease, starts):
     for a in range(moved.size):
         old[a] = s.start[moved[a]]
     for a in range(moved.size - 1, -1, -1):
-        withdraw(x, s, moved[a])
+        lift(x, s, w, moved[a])
     good = chain_on(x, s, w, path, lease, k, 0.0, starts, True)
     placed = 0
     if good:
         for j in range(path.size):
-            commit(x, s, path[j], lease, starts[j])
-            assigned[path[j]] = True
-            begin[path[j]] = s.start[path[j]]
-            end[path[j]] = s.finish[path[j]]
+            put(x, s, w, path[j], lease, starts[j])
         for a in range(moved.size):
             i = moved[a]
             ready = max(old[a], parents_end(x, s, w, i, lease))
             t = earliest_start(x, s, i, lease, ready)
-            commit(x, s, i, lease, t)
+            put(x, s, w, i, lease, t)
             placed += 1
-            begin[i] = s.start[i]
-            end[i] = s.finish[i]
             if s.finish[i] > latest_finish(x, s, w, i, lease) + EPS:
                 good = False
                 break
     if good:
         return True, moved, old
     for a in range(placed - 1, -1, -1):
-        withdraw(x, s, moved[a])
+        lift(x, s, w, moved[a])
     for j in range(path.size - 1, -1, -1):
         if assigned[path[j]]:
-            withdraw(x, s, path[j])
-            assigned[path[j]] = False
+            take_back(x, s, w, path[j])
     for a in range(moved.size):
-        commit(x, s, moved[a], lease, old[a])
-        begin[moved[a]] = s.start[moved[a]]
-        end[moved[a]] = s.finish[moved[a]]
+        put(x, s, w, moved[a], lease, old[a])
     return False, moved, old
 
 
 @numba.njit(cache=True)
 def undo_shift(x, s, w, path, lease, moved, old):
     """Take back what :func:`shift_in` did."""
-    begin, end, assigned = w.begin, w.end, w.assigned
     for a in range(moved.size - 1, -1, -1):
-        withdraw(x, s, moved[a])
+        lift(x, s, w, moved[a])
     for j in range(path.size - 1, -1, -1):
-        withdraw(x, s, path[j])
-        assigned[path[j]] = False
+        take_back(x, s, w, path[j])
     for a in range(moved.size):
-        commit(x, s, moved[a], lease, old[a])
-        begin[moved[a]] = s.start[moved[a]]
-        end[moved[a]] = s.finish[moved[a]]
+        put(x, s, w, moved[a], lease, old[a])
 
 
 @numba.njit(cache=True)

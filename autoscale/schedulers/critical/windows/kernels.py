@@ -7,11 +7,30 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from autoscale.schedulers.leasing.kernels import _pop, _push, earliest_starts, latest_finishes
+from autoscale.schedulers.critical.joins.kernels import (
+    first_of_most,
+    most,
+    new_fan,
+    set_value,
+)
+from autoscale.schedulers.leasing.kernels import (
+    _pop,
+    _push,
+    commit,
+    earliest_starts,
+    latest_finishes,
+    withdraw,
+)
 
 
 class Windows(NamedTuple):
-    """Where tasks may lie, seconds, shape (tasks,) each, and whether edges take time."""
+    """Where tasks may lie, seconds, shape (tasks,) each, and whether edges take time.
+
+    ``joins`` is for tasks with very many parents or children. Owner ``i`` has when parents of task
+    ``i`` that are not assigned end at the earliest (row 0) and when assigned ones end (row 1);
+    owner ``n`` has the exits as parents; owner ``n + 1 + i`` has when children of task ``i`` must
+    begin, negated. Task ``i`` is member ``i`` as a parent, ``n + i`` as a child.
+    """
 
     met: Any
     est: Any
@@ -20,25 +39,81 @@ class Windows(NamedTuple):
     end: Any
     assigned: Any
     edges: bool
+    joins: Any
+
+
+@numba.njit(cache=True)
+def exits_of(x):
+    """Return the tasks without children."""
+    return np.flatnonzero(x.child_ptr[1:] == x.child_ptr[:-1])
 
 
 @numba.njit(cache=True)
 def new_windows(x, met):
     """Return the windows of all tasks while none is assigned, with their least durations."""
-    return Windows(
+    n, exits, edges = met.size, exits_of(x), x.parents.size
+    above = edges + exits.size
+    ptr = np.empty(2 * n + 2, dtype=np.int64)
+    ptr[: n + 1], ptr[n + 1 :] = x.parent_ptr, above + x.child_ptr
+    members = np.empty(above + edges, dtype=np.int64)
+    members[:edges], members[edges:above], members[above:] = x.parents, exits, n + x.children
+    edge_s = np.zeros(members.size)
+    edge_s[:edges], edge_s[above:] = x.edge_s, x.child_edge_s
+    w = Windows(
         met,
         earliest_starts(x, met),
         latest_finishes(x, met, x.deadline),
-        np.zeros(met.size),
-        np.zeros(met.size),
-        np.zeros(met.size, dtype=np.bool_),
+        np.zeros(n),
+        np.zeros(n),
+        np.zeros(n, dtype=np.bool_),
         x.edge_s.size > 0 and x.edge_s.max() > 0.0,
+        new_fan(ptr, members, edge_s, 2 * n),
     )
+    for i in range(n):
+        observe(w, i)
+    return w
+
+
+@numba.njit(cache=True)
+def observe(w, i):
+    """Bring to tasks with very many parents or children that a task's window is another."""
+    f, n = w.joins, w.met.size
+    assigned = w.assigned[i]
+    set_value(f, 0, i, -np.inf if assigned else w.est[i] + w.met[i])
+    set_value(f, 1, i, w.end[i] if assigned else -np.inf)
+    set_value(f, 0, n + i, -w.begin[i] if assigned else -(w.lft[i] - w.met[i]))
+
+
+@numba.njit(cache=True)
+def put(x, s, w, i, lease, start):
+    """Assign a task to a lease from ``start`` on, where there must be room."""
+    commit(x, s, i, lease, start)
+    w.assigned[i] = True
+    w.begin[i] = s.start[i]
+    w.end[i] = s.finish[i]
+    observe(w, i)
+
+
+@numba.njit(cache=True)
+def lift(x, s, w, i):
+    """Take a task off its lease that will be put back: meanwhile it binds no parent."""
+    withdraw(x, s, i)
+    set_value(w.joins, 0, w.met.size + i, -np.inf)
+
+
+@numba.njit(cache=True)
+def take_back(x, s, w, i):
+    """Undo that a task was assigned."""
+    withdraw(x, s, i)
+    w.assigned[i] = False
+    observe(w, i)
 
 
 @numba.njit(cache=True)
 def parents_end(x, s, w, i, lease):
     """Return when the data of a task's assigned parents are on a lease."""
+    if not w.edges and w.joins.roots[i, 0] >= 0:
+        return max(x.boot, most(w.joins, 1, i))
     ready = x.boot
     for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
         p = x.parents[e]
@@ -62,6 +137,8 @@ def latest_finish(x, s, w, i, lease):
 
     Children that are assigned but off their lease do not bind: they are about to be shifted.
     """
+    if not w.edges and w.joins.roots[w.met.size + 1 + i, 0] >= 0:
+        return min(x.deadline, -most(w.joins, 0, w.met.size + 1 + i))
     latest = x.deadline
     for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
         c = x.children[e]
@@ -90,6 +167,62 @@ def share_window(x, w, path):
         before = end
     for i in path:
         w.assigned[i] = True
+        observe(w, i)
+
+
+@numba.njit(cache=True)
+def critical_parent(x, w, i):
+    """Return the parent, not assigned yet, whose data arrive last; -1 if there is none."""
+    if w.joins.roots[i, 0] >= 0:
+        at = first_of_most(w.joins, 0, i)
+        return x.parents[x.parent_ptr[i] + at] if at >= 0 else -1
+    best, latest = -1, -np.inf
+    for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
+        p = x.parents[e]
+        if not w.assigned[p]:
+            arrives = w.est[p] + w.met[p] + x.edge_s[e]
+            if arrives > latest:
+                best, latest = p, arrives
+    return best
+
+
+@numba.njit(cache=True)
+def last_exit(w, exits):
+    """Return the task without children, not assigned yet, that ends last; -1 if there is none."""
+    if w.joins.roots[w.met.size, 0] >= 0:
+        at = first_of_most(w.joins, 0, w.met.size)
+        return exits[at] if at >= 0 else -1
+    best, latest = -1, -np.inf
+    for i in exits:
+        if not w.assigned[i] and w.est[i] + w.met[i] > latest:
+            best, latest = i, w.est[i] + w.met[i]
+    return best
+
+
+@numba.njit(cache=True)
+def earliest_of(x, w, i):
+    """Return the EST of a task: when the data of all its parents are there, assigned or not."""
+    if w.joins.roots[i, 0] >= 0:
+        return max(x.boot, most(w.joins, 0, i), most(w.joins, 1, i))
+    est = x.boot
+    for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
+        p = x.parents[e]
+        there = w.end[p] if w.assigned[p] else w.est[p] + w.met[p]
+        est = max(est, there + x.edge_s[e])
+    return est
+
+
+@numba.njit(cache=True)
+def latest_of(x, w, i):
+    """Return the LFT of a task: when all its children can begin, assigned or not."""
+    if w.joins.roots[w.met.size + 1 + i, 0] >= 0:
+        return min(x.deadline, -most(w.joins, 0, w.met.size + 1 + i))
+    lft = x.deadline
+    for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
+        c = x.children[e]
+        must = w.begin[c] if w.assigned[c] else w.lft[c] - w.met[c]
+        lft = min(lft, must - x.child_edge_s[e])
+    return lft
 
 
 @numba.njit(cache=True)
@@ -108,13 +241,10 @@ def refresh(x, w, changed, key, waiting, heap):
     while size > 0:
         i, size = _pop(heap, size, key)
         waiting[i] = False
-        est = x.boot
-        for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
-            p = x.parents[e]
-            there = w.end[p] if w.assigned[p] else w.est[p] + w.met[p]
-            est = max(est, there + x.edge_s[e])
+        est = earliest_of(x, w, i)
         if est != w.est[i]:
             w.est[i] = est
+            observe(w, i)
             for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
                 c = x.children[e]
                 if not w.assigned[c] and not waiting[c]:
@@ -132,13 +262,10 @@ def refresh(x, w, changed, key, waiting, heap):
         back, size = _pop(heap, size, key)
         i = n - 1 - back
         waiting[i] = False
-        lft = x.deadline
-        for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
-            c = x.children[e]
-            must = w.begin[c] if w.assigned[c] else w.lft[c] - w.met[c]
-            lft = min(lft, must - x.child_edge_s[e])
+        lft = latest_of(x, w, i)
         if lft != w.lft[i]:
             w.lft[i] = lft
+            observe(w, i)
             for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
                 p = x.parents[e]
                 if not w.assigned[p] and not waiting[p]:
