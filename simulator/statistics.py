@@ -70,7 +70,7 @@ def spread(values: FloatArray, level: float = 0.95) -> Spread:
     level
         Of confidence, between 0 and 1.
     """
-    from scipy import stats
+    from scipy import special
 
     check_level(level)
     x = values[np.isfinite(values)]
@@ -81,7 +81,7 @@ def spread(values: FloatArray, level: float = 0.95) -> Spread:
             runs=0, mean=nan, low=nan, high=nan, sd=nan, p5=nan, p50=nan, p95=nan, worst=nan
         )
     mean, sd = float(x.mean()), float(x.std(ddof=1)) if n > 1 else math.nan
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n) if n > 1 else math.nan
+    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n) if n > 1 else math.nan
     p5, p50, p95 = np.quantile(x, [0.05, 0.5, 0.95]).tolist()
     return Spread(
         runs=n,
@@ -97,7 +97,7 @@ def spread(values: FloatArray, level: float = 0.95) -> Spread:
 
 
 def share(hits: int, runs: int, level: float = 0.95) -> Share:
-    """Return the share of runs in which something happened, with its interval.
+    """Return the share of runs in which something happened, with its Clopper-Pearson interval.
 
     Examples
     --------
@@ -105,18 +105,18 @@ def share(hits: int, runs: int, level: float = 0.95) -> Share:
     >>> round(found.low, 4), found.high
     (0.6915, 1.0)
     """
-    from scipy import stats
+    from scipy import special
 
     check_level(level)
     if not 0 <= hits <= runs or runs < 1:
         raise InputError(f"share: expected 0 <= hits <= runs and runs >= 1, got {hits} of {runs}")
-    interval = stats.binomtest(hits, runs).proportion_ci(level, method="exact")
+    tail = (1 - level) / 2
     return Share(
         hits=hits,
         runs=runs,
         value=hits / runs,
-        low=float(interval.low),
-        high=float(interval.high),
+        low=float(special.betaincinv(hits, runs - hits + 1, tail)) if hits else 0.0,
+        high=float(special.betaincinv(hits + 1, runs - hits, 1 - tail)) if hits < runs else 1.0,
     )
 
 

@@ -38,7 +38,7 @@ def report(
         str | None, Parameter(help="Copy the runs, one row each, to a .csv or .parquet file.")
     ] = None,
     title: Annotated[
-        str | None, Parameter(help="Heading; the folder's name, if not given.")
+        str | None, Parameter(help="Heading; the experiment's name, if not given.")
     ] = None,
     json: Json = False,
 ) -> int:
@@ -47,19 +47,20 @@ def report(
     from autoscale.cli.output import check_writable, note, progress, run_steps
     from simulator.study import Study, read_runs, write_report
     from simulator.study.fleets import read_fleets
-    from simulator.study.reading import experiment_text, write_runs
+    from simulator.study.reading import experiment_about, write_runs
 
     check_writable("--output", output, kinds=(".html", ".htm"))
     check_writable("--table", table, kinds=TABLES)
     runs = read_runs(results)
     study = Study.of(runs)
-    heading = title if title is not None else Path(results).resolve().stem
+    about = experiment_about(results)
+    heading = title if title is not None else about.get("name", Path(results).resolve().stem)
     steps: list[Callable[[], None]] = [
         lambda: write_report(
             study,
             output,
             title=heading,
-            source=experiment_text(results),
+            source=about.get("source", ""),
             fleets=read_fleets(results),
         )
     ]

@@ -109,14 +109,21 @@ class Groups:
 
 
 def bucket_edges(
-    windows: Windows, work: FloatArray, horizon_s: float, n_buckets: int
+    windows: Windows, work: FloatArray, duration_s: FloatArray, horizon_s: float, n_buckets: int
 ) -> FloatArray:
     """Return increasing edges from 0 to the horizon: even ones, and the busiest windows' ends.
 
     Half of the edges are even; the other half are the ends of windows behind which most work lies,
-    so that buckets are fine where windows are short.
+    so that buckets are fine where windows are short. Where three times as many even ones are enough
+    to have two of them in the time of a task (half of the work is in longer ones), there are so
+    many as that takes: packing cuts count only tasks that are sure to fill a bucket.
     """
-    even = np.linspace(0.0, horizon_s, n_buckets // 2 + 1)
+    order = np.argsort(duration_s, kind="stable")
+    middle = np.searchsorted(np.cumsum(work[order]), 0.5 * work.sum())
+    typical_s = max(float(duration_s[order[min(middle, order.size - 1)]]), 1e-9 * horizon_s)
+    wanted = np.ceil(2.02 * horizon_s / typical_s)
+    count = int(wanted) if n_buckets // 2 < wanted <= 1.5 * n_buckets else n_buckets // 2
+    even = np.linspace(0.0, horizon_s, count + 1)
     ends = np.concatenate([windows.earliest_start_s, windows.latest_end_s])
     weight = np.tile(work, 2)
     least = horizon_s / (8 * n_buckets)
@@ -124,7 +131,7 @@ def bucket_edges(
     _, inverse = np.unique(slot, return_inverse=True)
     mass = np.bincount(inverse, weights=weight)
     centre = np.bincount(inverse, weights=weight * ends) / np.maximum(mass, 1e-300)
-    chosen = centre[np.argsort(-mass, kind="stable")[: n_buckets - even.size + 1]]
+    chosen = centre[np.argsort(-mass, kind="stable")[: n_buckets - n_buckets // 2]]
     edges: FloatArray = np.unique(np.clip(np.concatenate([even, chosen]), 0.0, horizon_s))
     keep = np.append(True, np.diff(edges) > least)
     edges = edges[keep]

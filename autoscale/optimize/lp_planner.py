@@ -18,7 +18,7 @@ import numpy as np
 from autoscale.errors import require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
 from autoscale.lp.work import METHOD, work_bound_usd
-from autoscale.optimize.fleets.search import climb
+from autoscale.optimize.fleets.search import climb, guided_fleets
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.large import plan_large
@@ -149,8 +149,9 @@ class _Search:
         root = None if self._stop(starts[0].plan) else found.result()
         if root is not None:
             models = [(start.setting, start.offer) for start in varied(starts, STARTS)]
-            starts = distinct([*starts, *guided_starts(self.first.problem, root, models)])
-        self._improve_all([start.plan for start in starts[:STARTS]], 0.4 * self.time_limit_s)
+            guided = guided_starts(self.first.problem, root, models, self.limit)
+            starts = distinct([*starts, *guided, *self._guided_fleets(root)])
+        self._improve_all([start.plan for start in starts[:STARTS]], 0.35 * self.time_limit_s)
 
     def _stop(self, plan: Plan) -> bool:
         """Take a plan; return whether the search is over."""
@@ -162,7 +163,7 @@ class _Search:
         starts = distinct(self.first.found)
         if self.cancelled.is_set():
             return starts
-        starts += self._other_fleets(0.1 * self.time_limit_s)
+        starts += self._other_fleets(0.05 * self.time_limit_s)
         starts += self._share_slack(starts, 0.1 * self.time_limit_s)
         starts = distinct(starts)
         if not self._stop(starts[0].plan):
@@ -189,6 +190,18 @@ class _Search:
             self.first.fleets,
             seed=self.seed,
             effort_s=effort_s,
+            cost_usd=FLEET_WITHIN * self.state.plan.cost_usd,
+            clock_limit_s=self.limit,
+        )
+        return [fleet.start for fleet in found]
+
+    def _guided_fleets(self, root: Bound) -> list[Start]:
+        """Try the fleet that the relaxation rents, and change it."""
+        found = guided_fleets(
+            self.first.problem,
+            root,
+            seed=self.seed,
+            effort_s=0.1 * self.time_limit_s,
             cost_usd=FLEET_WITHIN * self.state.plan.cost_usd,
             clock_limit_s=self.limit,
         )

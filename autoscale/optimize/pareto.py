@@ -223,7 +223,7 @@ def _better_plans(row: _Row, part: float, *, guided: bool = True) -> None:
         if guided and point.root is not None:
             offer = Offer.whole(point.problem)
             models = [(Setting(share_power=power), offer) for power in (0.0, 1.0)]
-            for start in guided_starts(point.problem, point.root, models):
+            for start in guided_starts(point.problem, point.root, models, row.limit):
                 point.offer(start.plan)
         if point.plan is not None and point.gap() > 1e-6:
             point.offer(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -146,26 +147,38 @@ def quick_starts(
     keep
         Called with every plan as soon as there is one; true ends it.
     """
+    parts, weights = offers(problem), slack_weights(problem)
     tries = [
-        (weight, Setting(prefer=kind, share_power=power), offer)
-        for offer in offers(problem)
+        (part, Setting(prefer=kind, share_power=power), way)
+        for part, offer in enumerate(parts)
         for power in (0.0, 1.0)
         for kind in [-1, *preferred_types(offer.problem)]
-        for weight in slack_weights(problem)
+        for way in range(len(weights))
     ]
     starts: list[Start] = []
+
+    @cache
+    def target_s(part: int, way: int) -> FloatArray:
+        return targets_s(parts[part].problem, weights[way])
+
+    @cache
+    def new_types(part: int, setting: Setting) -> Any:
+        return new_type_order(parts[part].problem, setting)
 
     def found(start: Start) -> bool:
         starts.append(start)
         return keep is not None and keep(start)
 
-    for number, (weight, setting, offer) in enumerate(tries):
+    for number, (part, setting, way) in enumerate(tries):
         spent = number * nominal_s(problem)
         if starts and (spent > effort_s or time.perf_counter() > clock_limit_s):
             break
-        plan = list_plan(offer.problem, targets_s(offer.problem, weight), setting)
+        offer = parts[part]
+        plan = list_plan(
+            offer.problem, target_s(part, way), setting, new_types=new_types(part, setting)
+        )
         if lateness_s(plan) == 0.0:
-            start = Start(offer.lift(tighten(plan), problem), setting, weight, offer)
+            start = Start(offer.lift(tighten(plan), problem), setting, weights[way], offer)
             if found(start):
                 return distinct(starts)
     if problem.quotas:
@@ -293,7 +306,7 @@ def share_of_work(problem: Problem, stage: Any) -> FloatArray:
 
 
 def guided_starts(
-    problem: Problem, bound: Bound, models: list[tuple[Setting, Offer]]
+    problem: Problem, bound: Bound, models: list[tuple[Setting, Offer]], clock_limit_s: float
 ) -> list[Start]:
     """Return list schedules against the times at which the relaxation has its work done.
 
@@ -305,10 +318,14 @@ def guided_starts(
         With its relaxation.
     models
         What the list scheduler is told, and what it chooses from.
+    clock_limit_s
+        Reading of ``time.perf_counter()`` after which no further one is begun.
     """
-    starts = []
+    starts: list[Start] = []
     for part in (0.999, 0.9, 0.6):
         for setting, offer in models:
+            if time.perf_counter() > clock_limit_s:
+                return starts
             target = guided_target_s(offer.problem, bound, part)
             if target is None:
                 return []

@@ -67,11 +67,15 @@ def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float 
     time_limit_s
         Not used: the algorithm ends by itself, soon.
     """
+    settings = [Setting(share_power=power) for power in (0.0, 0.5, 1.0)]
+    large = len(problem.workflow) > LARGE_TASKS
+    types = [None if large else new_type_order(problem, setting) for setting in settings]
     plans = []
     for weight in slack_weights(problem):
         target = targets_s(problem, weight)
         plans += [
-            list_plan(problem, target, Setting(share_power=power)) for power in (0.0, 0.5, 1.0)
+            list_plan(problem, target, setting, new_types=new_types)
+            for setting, new_types in zip(settings, types, strict=True)
         ]
     best = min(plans, key=lambda plan: (lateness_s(plan), plan.cost_usd))
     return tighten(best)

@@ -117,11 +117,14 @@ class Cases:
         The cases, each once, in order.
     cells
         The cells, in order.
+    source
+        The text of the experiment's file; empty if it has none.
     """
 
     name: str
     plans: tuple[Case, ...]
     cells: tuple[Cell, ...]
+    source: str = ""
 
     @property
     def n_runs(self) -> int:
@@ -167,7 +170,10 @@ def resolve(experiment: Experiment) -> Cases:
                 raise InputError(_twice(cells[cell.key], cell))
             cells[cell.key] = cell
             first += len(cell)
-    return Cases(name=experiment.name, plans=tuple(plans.values()), cells=tuple(cells.values()))
+    return Cases(
+        name=experiment.name, plans=tuple(plans.values()), cells=tuple(cells.values()),
+        source=experiment.source,
+    )  # fmt: skip
 
 
 def _combined(grid: Grid, lookup: Lookup) -> Iterator[tuple[Case | StreamCase, str, Chance]]:

@@ -74,8 +74,9 @@ class _Rate:
         if new and passed_s > 0:
             rate = new / passed_s
             told.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-            if left:
-                told.append(f"{format_duration(left / rate)} left")
+            if left and progress.ahead < 1:  # by work: searches take longer than list schedulers
+                left_s = passed_s * progress.ahead / (1 - progress.ahead)
+                told.append(f"{format_duration(left_s)} left")
         if progress.found:
             told.append(f"{progress.found:,} were there")
         if progress.failed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -74,10 +75,12 @@ def read_experiment(path: PathLike) -> Experiment:
             raise InputError(unknown("example experiment", text, known))
         path = data_path("experiments", f"{text.removeprefix(EXAMPLE)}.toml")
     try:
-        document = tomllib.loads(read_bytes(path).decode())
+        source = read_bytes(path).decode()
+        document = tomllib.loads(source)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file: {error}") from None
-    return experiment_of(document, where=str(path), folder=Path(path).parent)
+    found = experiment_of(document, where=str(path), folder=Path(path).parent)
+    return replace(found, source=source)
 
 
 def experiment_of(document: Mapping[str, Any], *, where: str, folder: Path) -> Experiment:
@@ -105,7 +108,7 @@ def experiment_of(document: Mapping[str, Any], *, where: str, folder: Path) -> E
     name = document.get("name", Path(where).stem)
     if not isinstance(name, str) or not name.strip():
         raise InputError(f"{where}: name: expected a text, got {name!r}")
-    defined = {
+    defined: dict[str, Any] = {
         key: {
             label: _made(kind, table, f"{where}: [{key}.{label}]")
             for label, table in _table(document.get(key, {}), f"{where}: [{key}]").items()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from simulator.experiments.amount import seconds_of_run
+from simulator.experiments.amount import seconds_of_plan, seconds_of_run
 from simulator.experiments.cases import Cases, Cell, StreamCase, resolve
 from simulator.experiments.engines import Failed, Pool, drive, make_pool
 from simulator.experiments.runs import (
@@ -59,6 +59,8 @@ class Progress:
         How many of them earlier sessions had recorded.
     failed
         How many failed, or are infeasible, in this session.
+    ahead
+        Share of this session's work in the stage that is still ahead, as estimated, 0 to 1.
     """
 
     stage: Literal["plans", "runs"]
@@ -66,6 +68,7 @@ class Progress:
     total: int
     found: int
     failed: int
+    ahead: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -171,7 +174,8 @@ def run_experiment(
         pool = make_pool(engine, workers, address)
         interrupted = True
         try:
-            store.begin(cases.name, [cell.key for cell in cases.cells], engine, pool.workers)
+            keys = [cell.key for cell in cases.cells]
+            store.begin(cases.name, keys, engine, pool.workers, cases.source)
             session = _Session(cases, store, pool, on_progress)
             session.plan()
             session.play()
@@ -236,19 +240,27 @@ class _Session:
         jobs = (PlanJob(key=c.key, problem=c.problem, setting=c.setting) for c in open_cases)
         found = done = len(self.cases.plans) - len(open_cases)
         failed = 0
-        self._tell("plans", done, len(self.cases.plans), found, failed)
+        seconds = {case.key: seconds_of_plan(case) for case in open_cases}
+        all_s = left_s = sum(seconds.values())
+        self._tell("plans", done, len(self.cases.plans), found, failed, 1.0)
         for job, made in drive(self.pool, make_plan, jobs, lambda job: (job,)):
             record = made
             if isinstance(record, Failed):
                 record = PlanRecord(status="failed", error=record.error)
             self.store.add_plan(job.key, record)
             done, failed = done + 1, failed + (record.status != "done")
-            self._tell("plans", done, len(self.cases.plans), found, failed)
+            left_s -= seconds[job.key]
+            self._tell("plans", done, len(self.cases.plans), found, failed, left_s / all_s)
 
     def _tell(
-        self, stage: Literal["plans", "runs"], done: int, total: int, found: int, failed: int
-    ) -> None:
-        self.tell(Progress(stage=stage, done=done, total=total, found=found, failed=failed))
+        self, stage: Literal["plans", "runs"], done: int, total: int, found: int, failed: int,
+        ahead: float,
+    ) -> None:  # fmt: skip
+        ahead = min(1.0, max(0.0, ahead))
+        progress = Progress(
+            stage=stage, done=done, total=total, found=found, failed=failed, ahead=ahead
+        )
+        self.tell(progress)
 
     # -- runs -------------------------------------------------------------------------------
 
@@ -264,13 +276,13 @@ class _Session:
         found = done = sum(counts.get(self._ids[cell.key], 0) for cell in planned)
         failed = 0
         open_cells = [cell for cell in planned if counts.get(self._ids[cell.key], 0) < len(cell)]
-        self._tell("runs", done, total, found, failed)
+        self._tell("runs", done, total, found, failed, 1.0)
         for batches, played in drive(self.pool, play_all, self._jobs(open_cells), _halves):
             rows = self._rows(batches, played)
             self.store.add_runs(zip((batch.cell for batch in batches), rows, strict=True))
             done += sum(len(r) for r in rows)
             failed += sum(status == "failed" for r in rows for status, _ in r.errors.values())
-            self._tell("runs", done, total, found, failed)
+            self._tell("runs", done, total, found, failed, (total - done) / (total - found))
 
     def _rows(
         self, batches: tuple[Batch, ...], played: tuple[Rows, ...] | Failed

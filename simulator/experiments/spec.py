@@ -267,6 +267,8 @@ class Experiment:
         :func:`simulator.simulate`.
     folder
         Where relative paths begin.
+    source
+        The text of its file, which its results keep for their report.
 
     Raises
     ------
@@ -292,6 +294,7 @@ class Experiment:
     policies: Mapping[str, Maker] = field(default_factory=dict)
     early: bool = False
     folder: str | Path = "."
+    source: str = ""
 
     def __post_init__(self) -> None:
         grids = (self.grids,) if isinstance(self.grids, Grid) else tuple(self.grids)

@@ -201,8 +201,10 @@ class Store:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def begin(self, name: str, cells: Sequence[str], engine: str, workers: int) -> None:
-        """Begin a session of the experiment that has these cells.
+    def begin(
+        self, name: str, cells: Sequence[str], engine: str, workers: int, source: str = ""
+    ) -> None:
+        """Begin a session of the experiment that has these cells; ``source`` is its file's text.
 
         Raises
         ------
@@ -224,7 +226,7 @@ class Store:
                 f"{strange:,} of its {len(known):,} cells are not in {name!r}; give another folder"
             )
         with self._writing() as db:
-            facts = {"name": name, "version": __version__}
+            facts = {"name": name, "version": __version__, "source": source}
             db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", facts.items())
             new = [(key,) for key in cells if key not in known]
             db.executemany("INSERT INTO cells (key) VALUES (?)", new)

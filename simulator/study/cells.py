@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,11 @@ def cells(study: Study, *, level: float = 0.95) -> pd.DataFrame:
         and ``cost_high``, ``makespan_s`` and other means over the runs that were completed;
         ``met`` with ``met_low`` and ``met_high`` (Clopper-Pearson) over all; ``lower_bound_usd``.
     """
+    return _cells(study, level).copy()
+
+
+@lru_cache(maxsize=1)  # every figure of a study asks for them
+def _cells(study: Study, level: float) -> pd.DataFrame:
     import pandas as pd
 
     by = ["panel", *(study.settings or ("workflow",)), "entrant"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from simulator.study.reading import read_store
 from simulator.study.runs import Study
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from autoscale.formats.files import PathLike
     from autoscale.model.arrays import FloatArray
 
-PLANS, STORE = "plans.parquet", "results.sqlite"
-"""Files of a result folder: one row a plan, and the plans themselves."""
+PLANS = "plans.parquet"
+"""The file of a result folder that has one row a plan."""
 
 MOST_PLANS = 400
 """Fleets of at most so many plans are shown."""
@@ -71,13 +71,13 @@ def read_fleets(path: PathLike) -> list[PlannedFleet]:
     import pandas as pd
 
     folder = Path(path)
-    if not (folder / PLANS).is_file() or not (folder / STORE).is_file():
+    if not (folder / PLANS).is_file():
         return []
     try:
         rows = pd.read_parquet(folder / PLANS)
         rows = rows[rows["status"] == "done"].head(MOST_PLANS)
         study = Study.of(rows.assign(seed=0, replication=0))
-        documents = _documents(folder / STORE)
+        documents = _documents(folder)
     except (ImportError, KeyError, sqlite3.Error, OSError, ValueError):
         return []
     found = (_fleet(row, documents) for _, row in _labelled(study).iterrows())
@@ -90,16 +90,12 @@ def _labelled(study: Study) -> pd.DataFrame:
     return study.runs.assign(panel=panels(study))
 
 
-def _documents(store: Path) -> dict[tuple[float, float], bytes]:
+def _documents(folder: Path) -> dict[tuple[float, float], bytes]:
     """Return the plans' documents by cost and makespan."""
-    # Untouched by a writer, the file is read as it is, so that nothing is put beside it.
-    busy = store.with_name(f"{store.name}-wal").exists()
-    uri = f"{store.resolve().as_uri()}?mode=ro" + ("" if busy else "&immutable=1")
-    with closing(sqlite3.connect(uri, uri=True)) as db:
-        found = db.execute(
-            "SELECT cost_usd, makespan_s, document FROM plans WHERE document IS NOT NULL"
-        )
-        return {(float(cost), float(end)): bytes(text) for cost, end, text in found}
+    found = read_store(
+        folder, "SELECT cost_usd, makespan_s, document FROM plans WHERE document IS NOT NULL"
+    )
+    return {(float(cost), float(end)): bytes(text) for cost, end, text in found}
 
 
 def _fleet(row: Any, documents: dict[tuple[float, float], bytes]) -> PlannedFleet | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autoscale.errors import InputError
 from autoscale.formats.files import atomic_write
@@ -22,8 +24,8 @@ _NEEDS_PYARROW = (
 RUNS = ("runs.parquet", "runs.csv")
 """Files of a result folder that have a row for every run: an experiment's, a stream's."""
 
-SOURCE = "experiment.toml"
-"""The file of a result folder that says what was run."""
+STORE = "results.sqlite"
+"""The file of a result folder that everything is recorded in."""
 
 
 def read_runs(path: PathLike) -> pd.DataFrame:
@@ -60,10 +62,31 @@ def read_runs(path: PathLike) -> pd.DataFrame:
         raise InputError(f"{file}: cannot be read as a table of runs: {error}") from None
 
 
-def experiment_text(path: PathLike) -> str:
-    """Return the text of the experiment's file in a result folder; empty where there is none."""
-    file = Path(path) / SOURCE
-    return file.read_text("utf-8", errors="replace") if file.is_file() else ""
+def read_store(path: PathLike, query: str) -> list[tuple[Any, ...]]:
+    """Return what a query finds in an experiment's result folder; nothing is written there.
+
+    Raises
+    ------
+    sqlite3.Error
+        There are no results in the folder, or not in this form.
+    """
+    store = Path(path) / STORE
+    # Untouched by a writer, the file is read as it is, so that nothing is put beside it.
+    busy = store.with_name(f"{store.name}-wal").exists()
+    uri = f"{store.resolve().as_uri()}?mode=ro" + ("" if busy else "&immutable=1")
+    with closing(sqlite3.connect(uri, uri=True)) as db:
+        return db.execute(query).fetchall()
+
+
+def experiment_about(path: PathLike) -> dict[str, str]:
+    """Return the ``name`` of a result folder's experiment and its ``source``, its file's text.
+
+    Empty where there are no results, or only tables.
+    """
+    try:
+        return dict(read_store(path, "SELECT name, value FROM about"))
+    except sqlite3.Error:
+        return {}
 
 
 def write_runs(runs: pd.DataFrame, path: PathLike) -> None:

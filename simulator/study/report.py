@@ -195,7 +195,8 @@ def _costs(found: pd.DataFrame, look: Look) -> Section:
     drawn = charts.cost_charts(found, look)
     text = (
         "Mean cost of the runs that were completed, with 95 % intervals. No plan for a deadline "
-        "costs less than the dashed line. Where an entrant has no point it has no result."
+        "costs less than the dashed line, though the luck of runs may. Where an entrant has no "
+        "point it has no result."
     )
     return _menu("costs", "Cost against deadline", text, "setting", drawn)
 

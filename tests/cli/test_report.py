@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simulator.experiments.store import Store
 from tests.study.made import made_runs
 
 if TYPE_CHECKING:
@@ -22,9 +23,9 @@ pytest.importorskip("plotly")
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     folder = tmp_path / "results"
-    folder.mkdir()
+    with Store(folder, resume=False) as store:
+        store.begin("Six <seeds>", [], "local", 1, "seeds = 6 # <six>\n")
     made_runs(workflows=1).to_parquet(folder / "runs.parquet")
-    (folder / "experiment.toml").write_text("seeds = 6 # <six>\n")
     return folder
 
 
@@ -39,7 +40,7 @@ def test_a_report_of_a_folder(run: Callable[..., Outcome], results: Path, tmp_pa
     assert (facts["runs"], facts["completed"]) == (90, 83)
     assert facts["entrants"][0]["entrant"] == "lp"
     html = page.read_text("utf-8")
-    assert "<h1>results</h1>" in html
+    assert "<h1>Six &lt;seeds&gt;</h1>" in html
     assert "seeds = 6 # &lt;six&gt;" in html
     assert (folder / "ranking.png").read_bytes().startswith(b"\x89PNG")
     assert len(table.read_text().splitlines()) == 91

@@ -21,7 +21,7 @@ from simulator.experiments.cases import count_runs, resolve
 from simulator.experiments.columns import COLUMNS
 from simulator.experiments.reading import experiment_of
 from simulator.experiments.running import Progress, run_experiment
-from simulator.experiments.spec import Experiment, Grid
+from simulator.experiments.spec import Experiment, Grid, Planner
 from simulator.experiments.store import Store, StoreError
 from simulator.machine import LOST
 from tests.experiments.small import LINKS, NOISE, chain_and_fan, small
@@ -184,6 +184,22 @@ def test_a_finished_experiment_runs_nothing_again(whole: Path) -> None:
     assert table(whole) == before
     assert result.recorded == 144
     assert [p.done - p.found for p in told] == [0, 0]
+
+
+def test_what_is_ahead_is_the_searches_first_of_all(tmp_path: Path) -> None:
+    """A plan that a search makes in its limit outweighs one of a list scheduler."""
+    told: list[Progress] = []
+    planners = {"slow": Planner(planner="lp", time_limit="2s")}
+    grid = Grid(workflows="example:montage", deadline_factors=2, planners=("slow", "list"))
+    mixed = Experiment(name="mixed", grids=grid, planners=planners)
+    run_experiment(mixed, tmp_path / "mixed", workers=1, on_progress=told.append)
+    for stage in ("plans", "runs"):
+        ahead = [p.ahead for p in told if p.stage == stage]
+        assert ahead[0] == 1.0
+        assert ahead[-1] == pytest.approx(0.0)
+        assert ahead == sorted(ahead, reverse=True)
+    half = next(p for p in told if p.stage == "plans" and p.done == 1)
+    assert abs(half.ahead - 0.5) > 0.4  # not a half, whichever ended first
 
 
 def test_an_experiment_may_grow(tmp_path: Path) -> None:

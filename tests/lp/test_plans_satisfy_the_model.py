@@ -61,7 +61,7 @@ def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
     bound.dear_usd_per_s = _needed_price(problem, bound.types, bound.horizon_s)
     windows = free_windows(problem, bound.horizon_s)
     work = problem.fastest_s * problem.workflow.vcpus
-    edges = bucket_edges(windows, work, bound.horizon_s, n_buckets)
+    edges = bucket_edges(windows, work, problem.fastest_s, bound.horizon_s, n_buckets)
     groups = bound.groups(windows, edges, n_groups)
     last = edges.size - 2
     cuts = [

@@ -111,7 +111,7 @@ def test_cbc_agrees_on_the_fleet_model(seed: int) -> None:
     problem = random_problem(seed, n_tasks=10)
     horizon = (problem.deadline_s or 0.0) - problem.boot_s
     windows = Windows.between(problem, horizon, np.zeros(10), np.full(10, np.inf))
-    edges = bucket_edges(windows, problem.fastest_s, horizon, 10)
+    edges = bucket_edges(windows, problem.fastest_s, problem.fastest_s, horizon, 10)
     types = bound_types(problem, 0.0)
     groups = group_tasks(problem, types, windows, edges, 120, np.zeros(0, dtype=np.int64))
     model = build_fleet_model(problem, types, groups, edges, penalty_usd=1e3).model

@@ -50,6 +50,12 @@ def test_intervals_of_shares_cover_at_least_as_often_as_they_say() -> None:
     assert (share(0, 5).low, share(5, 5).high) == (0, 1)
 
 
+@pytest.mark.parametrize(("hits", "runs"), [(0, 1), (1, 1), (3, 20), (19, 20), (400, 1000)])
+def test_intervals_of_shares_are_those_of_the_exact_test(hits: int, runs: int) -> None:
+    found, known = share(hits, runs), st.binomtest(hits, runs).proportion_ci(0.95, method="exact")
+    assert (found.low, found.high) == pytest.approx((known.low, known.high), abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -18,6 +18,9 @@ SPREAD = 0.6
 SHARED = 0.5
 """Part of the tries that change how slack is shared, besides or instead of the fleet."""
 
+EACH = 20
+"""Machines looked at for which a task's share of all else counts: sharing the slack above all."""
+
 OTHER_WAY = 0.1
 """Part of the tries that begin with other weights."""
 
@@ -263,7 +266,7 @@ def fleet_search(
             fleet, new_types, parent_ptr, parents, need, capacity, boot,
             1 + int(min((best_cost - least) / cheapest, n)),
         )  # fmt: skip
-        work += looked + 4 * n
+        work += looked + EACH * n
         if not in_time:
             continue
         for i in range(n):

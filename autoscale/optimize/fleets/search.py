@@ -21,6 +21,7 @@ from autoscale.plan.decode import capacities, decode, needs, tighten
 from autoscale.schedulers.list_scheduler import Setting, lateness_s, new_type_order
 
 if TYPE_CHECKING:
+    from autoscale.lp.bound import Bound
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
     from autoscale.plan.plan import Plan
@@ -28,8 +29,20 @@ if TYPE_CHECKING:
 MACHINES_A_SECOND = 1e7
 """Nominal speed: machines looked at per second."""
 
+SURELY = 0.3
+"""Part of the nominal speed that there is in any case."""
+
 STEP = 1.2
 """Numbers of machines that are tried of a type grow by this factor."""
+
+MORE = np.array([1, 1.15, 1.3, 1.5, 1.75, 2, 2.4, 2.8, 3.4, 4, 5, 6.5, 8, 10])
+"""Times the numbers of machines that the relaxation rents that are tried."""
+
+HARDLY = 0.02
+"""Machines of a type below which the relaxation hardly rents it."""
+
+SCAN = 0.3
+"""Part of the effort that these may take before the best of them is changed."""
 
 CLIMBS = 2
 """Fleets from which a climb starts."""
@@ -76,7 +89,8 @@ def fleets_of_one_type(
             break
         sizes = _sizes(problem, kinds, a)
         # The first types are the cheapest: they may take half of what is left.
-        fleet, work = _search(problem, kinds, sizes, 0.5 * left, cost_usd)
+        work_limit = min(0.5 * left, _affordable(clock_limit_s))
+        fleet, work = _search(problem, kinds, sizes, work_limit, cost_usd)
         left -= work
         found += [fleet] if fleet is not None else []
     return sorted(found, key=_cost)
@@ -102,9 +116,56 @@ def climb(
         if time.perf_counter() > clock_limit_s:
             break
         problem, counts = begun.start.plan.problem, begun.counts[None, :]
-        fleet, _ = _search(problem, begun.kinds, counts, part, cost_usd, climb_seed=seed + number)
+        fleet, _ = _search(
+            problem, begun.kinds, counts, min(part, _affordable(clock_limit_s)), cost_usd,
+            climb_seed=seed + number,
+        )  # fmt: skip
         found += [fleet] if fleet is not None else []
     return sorted(found, key=_cost)
+
+
+def guided_fleets(
+    problem: Problem, bound: Bound, *, seed: int, cost_usd: float, effort_s: float,
+    clock_limit_s: float,
+) -> list[Fleet]:  # fmt: skip
+    """Return what the relaxation's fleet leads to: the numbers of machines that it rents, and more.
+
+    The relaxation knows which types belong together, which fleets of one type do not: some cheap
+    ones for the bulk, one with a fast network for what collects it. It is a fluid, though, and
+    needs fewer machines than a plan.
+
+    Parameters
+    ----------
+    problem
+        With a deadline.
+    bound
+        With its relaxation.
+    seed, effort_s, cost_usd, clock_limit_s
+        See :func:`climb`.
+    """
+    fleet, x = bound.best.fleet, bound.best.x
+    if fleet is None or x is None or problem.quotas:
+        return []
+    opened = np.minimum(x[fleet.opened], len(problem.workflow))  # a solver may err
+    chosen = opened > HARDLY
+    kinds = fleet.types.index[chosen].astype(np.int64)
+    counts = np.ceil(MORE[:, None] * opened[chosen] - HARDLY).astype(np.int64)
+    counts = np.unique(np.clip(counts, 1, len(problem.workflow)), axis=0)
+    counts = counts[np.argsort(counts.sum(axis=1), kind="stable")]
+    work_limit = min(SCAN * effort_s * MACHINES_A_SECOND, _affordable(clock_limit_s))
+    found, _ = _search(problem, kinds, counts, work_limit, cost_usd)
+    if found is None:
+        return []
+    climbed = climb(
+        [found], seed=seed, effort_s=(1 - SCAN) * effort_s, cost_usd=cost_usd,
+        clock_limit_s=clock_limit_s,
+    )  # fmt: skip
+    return sorted([found, *climbed], key=_cost)
+
+
+def _affordable(clock_limit_s: float) -> float:
+    """Return the work that surely ends by a reading of the clock, on a slow or busy machine too."""
+    return SURELY * MACHINES_A_SECOND * max(0.0, clock_limit_s - time.perf_counter())
 
 
 def _cost(fleet: Fleet) -> float:
