@@ -5,18 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from autoscale.schedulers.critical.kernels import (
-    NEVER,
-    best_lease,
-    chain_on,
-    held_by,
-    new_search,
-    new_type_for,
-    new_windows,
-    note_paid,
-    parents_end,
-)
-from autoscale.schedulers.leasing.kernels import _pop, _push, commit, new_leases, open_lease
+from autoscale.schedulers.critical.placing.kernels import NEVER, chain_on, held_by, new_type_for
+from autoscale.schedulers.critical.searching.kernels import best_lease, new_search, note
+from autoscale.schedulers.critical.windows.kernels import new_windows, parents_end, put
+from autoscale.schedulers.leasing.kernels import _pop, _push, new_leases, open_lease
 
 
 @numba.njit(cache=True)
@@ -89,11 +81,8 @@ def just_in_time(x, met):
                 before = starts[j] + x.duration[x.task_class[path[j]], kind]
             break
         for j in range(path.size):
-            commit(x, s, path[j], lease, starts[j])
-            w.assigned[path[j]] = True
-            w.begin[path[j]] = s.start[path[j]]
-            w.end[path[j]] = s.finish[path[j]]
-        note_paid(x, s, search, s.lease[path[0]])
+            put(x, s, w, path[j], lease, starts[j])
+        note(x, s, search, s.lease[path[0]])
         last = path[path.size - 1]
         for e in range(x.child_ptr[last], x.child_ptr[last + 1]):
             c = x.children[e]

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from autoscale.plan.kernels import earliest_fit
+from autoscale.schedulers.heft.gaps.kernels import place_alone, runs_alone
 from autoscale.schedulers.leasing.bounds.kernels import BLOCK, length_class, look, new_bounds, renew
 from autoscale.schedulers.leasing.kernels import (
     commit,
@@ -33,6 +34,14 @@ def place_earliest(x, order, fleet, pinned):
     leases
         The leases; of several that end a task equally early, the first has it.
     """
+    if runs_alone(x, np.unique(fleet)):
+        return place_alone(x, order, fleet, pinned)
+    return place_shared(x, order, fleet, pinned)
+
+
+@numba.njit(cache=True)
+def place_shared(x, order, fleet, pinned):
+    """As :func:`place_earliest`, on leases that run several tasks at once."""
     n = order.size
     s = new_leases(n, fleet.size)
     for k in fleet:

@@ -133,10 +133,13 @@ def mean_durations_s(problem: Problem, fleet: Any = None) -> FloatArray:
         Catalogue indices of leases to take the mean over, repeated as often as leased; every type
         once if None.
     """
-    duration = problem.duration_s if fleet is None else problem.duration_s[:, np.asarray(fleet)]
+    # Weighted by how often a type is leased: fleets of thousands are no wider than their types.
+    leases = np.arange(problem.duration_s.shape[1]) if fleet is None else np.asarray(fleet)
+    kinds, leased = np.unique(leases, return_counts=True)
+    duration = problem.duration_s[:, kinds]
     fits = np.isfinite(duration)
-    total = np.where(fits, duration, 0.0).sum(axis=1)
-    out: FloatArray = (total / np.maximum(fits.sum(axis=1), 1))[problem.task_class]
+    total = (np.where(fits, duration, 0.0) * leased).sum(axis=1)
+    out: FloatArray = (total / np.maximum((fits * leased).sum(axis=1), 1))[problem.task_class]
     return out
 
 

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 from autoscale.model.kernels import billed
-from autoscale.schedulers.critical.kernels import applicable
+from autoscale.schedulers.critical.placing.kernels import applicable
 from autoscale.schedulers.leasing.kernels import (
     cheapest_start,
     commit,

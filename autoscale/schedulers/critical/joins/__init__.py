@@ -1,0 +1,1 @@
+"""Tasks with very many parents or children."""

@@ -1,0 +1,1 @@
+"""Paths placed on one lease."""

@@ -1,0 +1,1 @@
+"""Between which times tasks may lie."""
