@@ -25,11 +25,12 @@ logger = logging.getLogger(__name__)
 SIMPLE = ("list", "fastest", "cheapest")
 """Simple schedulers that no plan is worse than."""
 
-CLASSIC = ("heft",)
+CLASSIC = ("heft", "spss")
 """Schedulers of the literature that join them: HEFT on a fleet of fixed size is hard to find by
-sharing slack where many short tasks need many machines at once."""
+sharing slack where many short tasks need many machines at once, and so is SPSS where few types have
+the network that some tasks need."""
 
-MOST_CLASSIC = 2000
+MOST_CLASSIC = 5000
 """Above so many tasks these take too long."""
 
 EFFORT = 0.08

@@ -118,11 +118,22 @@ class Ensemble(Autoscaler):
             return []
         price = float(state.catalog.price_per_s[self.kind])
         first_usd = price * self.problem.billing.billed_s(self.problem.boot_s + self.interval_s)
-        free_usd = self.left_usd(state) - self._committed_usd(state)
+        idle = [x for x in state.leases if x.idle and x.leaves_s is None]
+        free_usd = self.left_usd(state) - self._committed_usd(state) - self._waiting_usd(len(idle))
         return kinds[: max(0, math.floor(free_usd / first_usd + EPS))]
 
+    def _waiting_usd(self, idle: int) -> float:
+        """Return what idle machines cost until the next plan can give them back."""
+        pays_by_use = self.problem.billing.quantum_s <= self.interval_s
+        return idle * self.hold_usd if pays_by_use else 0.0
+
     def _committed_usd(self, state: ClusterState) -> float:
-        """Return what is still to be charged for leases that boot and for tasks that run."""
+        """Return what is still to be charged for leases that boot and for tasks that run.
+
+        When a task ends, its machine is there until the next plan can give it back.
+        """
+        pays_by_use = self.problem.billing.quantum_s <= self.interval_s
+        until_plan_s = self.interval_s if pays_by_use else 0.0
         price, billing = float(state.catalog.price_per_s[self.kind]), self.problem.billing
         out = 0.0
         for lease in state.leases:
@@ -131,7 +142,7 @@ class Ensemble(Autoscaler):
                 ends.append(lease.requested_s + self.problem.boot_s + self.interval_s)
             for task in lease.running:
                 job, i = self.work.at(task)
-                ends.append(job.expected_end_s(i, lease.type, state.now_s))
+                ends.append(job.expected_end_s(i, lease.type, state.now_s) + until_plan_s)
             held_s = max(ends) - lease.requested_s
             out += price * (
                 billing.billed_s(held_s) - billing.billed_s(state.now_s - lease.requested_s)
@@ -142,8 +153,7 @@ class Ensemble(Autoscaler):
         """Place what has room, as far as the budget pays for it and it ends by the deadline."""
         self._now_s = state.now_s
         self._free_usd = self.left_usd(state) - self._committed_usd(state)
-        if self.problem.billing.quantum_s <= self.interval_s:
-            self._free_usd -= len(fleet.idle()) * self.hold_usd
+        self._free_usd -= self._waiting_usd(len(fleet.idle()))
         return super().decide(state, fleet)
 
     def place(self, fleet: Fleet, job: OpenJob, i: int) -> Room | None:

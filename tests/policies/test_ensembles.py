@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as hs
 
 from autoscale.errors import InputError
@@ -65,6 +65,7 @@ def test_the_published_admission() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(hs.integers(0, 10**5), hs.sampled_from(["dpds", "wa-dpds"]), hs.booleans(), hs.floats(2, 40))
+@example(13, "dpds", False, 13.0)  # a machine was kept for a minute after its task
 def test_the_budget_holds_and_nothing_ends_late(
     seed: int, name: str, hourly: bool, budget: float
 ) -> None:
