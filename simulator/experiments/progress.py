@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from simulator.experiments.running import Progress
 
+MOST_AHEAD = 0.9
+"""Share of the work that is still ahead when the time left is told first, at most."""
+
 FIRST_S, LESS = 2.0, 2.0
 """Where there is no terminal: the first line comes after so many seconds, each next one after
 so many times the time of the one before."""
@@ -74,7 +77,8 @@ class _Rate:
         if new and passed_s > 0:
             rate = new / passed_s
             told.append(f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.2g}/s")
-            if left and progress.ahead < 1:  # by work: searches take longer than list schedulers
+            # By work, as searches take longer than list schedulers; what compiles first misleads.
+            if left and progress.ahead <= MOST_AHEAD:
                 left_s = passed_s * progress.ahead / (1 - progress.ahead)
                 told.append(f"{format_duration(left_s)} left")
         if progress.found:
