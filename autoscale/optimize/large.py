@@ -61,7 +61,7 @@ GUIDED_PARTS = (0.999, 0.9)
 SPREAD = 0.6
 """Standard deviation of the logarithm by which slack weights of a stage are changed."""
 
-CLASSIC = ("gain-deadline", "prolis", "spss")
+CLASSIC = ("gain-deadline", "prolis")
 """Schedulers of the literature that join the search; they, too, take seconds for many tasks."""
 
 MOST_CLASSIC = 20_000

@@ -25,13 +25,10 @@ logger = logging.getLogger(__name__)
 SIMPLE = ("list", "fastest", "cheapest")
 """Simple schedulers that no plan is worse than."""
 
-CLASSIC = ("heft", "spss")
-"""Schedulers of the literature that join them: HEFT on a fleet of fixed size is hard to find by
-sharing slack where many short tasks need many machines at once, and so is SPSS where few types have
-the network that some tasks need."""
-
-MOST_CLASSIC = 5000
-"""Above so many tasks these take too long."""
+CLASSIC = {"heft": 5000, "spss": 1000}
+"""Schedulers of the literature that join them, up to so many tasks: above, they take too long.
+HEFT on a fleet of fixed size is hard to find by sharing slack where many short tasks need many
+machines at once, and so is SPSS where few types have the network that some tasks need."""
 
 EFFORT = 0.08
 """Part of the time limit that list schedules may take, and fleets as well."""
@@ -92,8 +89,8 @@ class Starts:
             return
         if self._quick(lambda start: stop(start.plan)):
             return
-        if len(self.problem.workflow) <= MOST_CLASSIC:
-            self._named(CLASSIC)
+        n = len(self.problem.workflow)
+        self._named(tuple(name for name, most in CLASSIC.items() if n <= most))
 
     def _named(self, names: tuple[str, ...]) -> None:
         limit_s = max(0.0, CLASSIC_PART * (self.limit - time.perf_counter()))
