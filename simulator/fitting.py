@@ -14,6 +14,7 @@ import numpy as np
 
 from autoscale.errors import InputError, unknown
 from simulator.families import LEAST_SAMPLE, Fit, fit_distribution
+from simulator.statistics import share
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,19 +121,17 @@ def fit_boot(frame: pd.DataFrame) -> BootFit:
     InputError
         A column is missing, a time is not > 0, or there are too few.
     """
-    from scipy import stats
-
     boot_s = column(frame, "boot_s", blanks=True)
     ready = boot_s[~np.isnan(boot_s)]
     failures = boot_s.size - ready.size
-    interval = stats.binomtest(failures, boot_s.size).proportion_ci(0.95, method="exact")
+    failed = share(failures, boot_s.size)
     return BootFit(
         time_s=fit_distribution(ready),
         failure=ProbabilityFit(
             failures=failures,
             trials=boot_s.size,
-            low=float(interval.low),
-            high=float(interval.high),
+            low=failed.low,
+            high=failed.high,
         ),
     )
 

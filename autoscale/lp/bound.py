@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.barriers import Barrier, barriers, overlap
+from autoscale.lp.barriers import Barrier, barriers, moment_to_split
 from autoscale.lp.chains import add_precedence, long_chains
 from autoscale.lp.cuts import (
     PackingCut,
@@ -86,12 +86,6 @@ FEW_LEASES = 30
 
 UNDONE_DEARER = 300.0
 """How much dearer undone work is than any plan, where only the possibility of one is asked."""
-
-IGNORED = 0.01
-"""Part of all work by which a barrier must be ignored to be split on for that."""
-
-NARROW = 0.02
-"""Part of the horizon below which it hardly matters when exactly a barrier starts."""
 
 FRACTION = 0.02
 """A number of leases this close to a whole one counts as whole."""
@@ -537,39 +531,16 @@ class CostBound:
         halves = self._whole_leases(node.limits, fleet, x)
         if halves:
             return [(low, high, limits) for limits in halves]
-        split = self._moment(low, high, fleet, x, found)
+        windows = self._windows(low, high)
+        # Only cuts see a difference where the relaxation heeds the barriers.
+        halving = self.settings.cut_rounds > 0
+        split = moment_to_split(self.problem, fleet, x, found, windows, halving=halving)
         if split is None:
             return []
         task, moment = split
         earlier, later = high.copy(), low.copy()
         earlier[task], later[task] = moment, moment
         return [(low, earlier, node.limits), (later, high, node.limits)]
-
-    def _moment(
-        self, low: FloatArray, high: FloatArray, fleet: FleetModel, x: FloatArray,
-        found: list[Barrier],
-    ) -> tuple[int, float] | None:  # fmt: skip
-        """Return the barrier to split on and the moment: where it is ignored, or could start late.
-
-        A fluid that heeds a barrier may still have it start when whole tasks before it, or those
-        behind it, cannot all be done in what time they have: halving when it may start shows.
-        """
-        if not found:
-            return None
-        splits = [overlap(self.problem, fleet, x, barrier) for barrier in found]
-        which = int(np.argmax([split[0] for split in splits]))
-        if splits[which][0] >= IGNORED:
-            return found[which].task, splits[which][1]
-        if not self.settings.cut_rounds:  # only cuts see the difference
-            return None
-        windows = self._windows(low, high)
-        tasks = np.array([barrier.task for barrier in found])
-        first = windows.earliest_start_s[tasks]
-        last = windows.latest_end_s[tasks] - self.problem.fastest_s[tasks]
-        widest = int(np.argmax(last - first))
-        if last[widest] - first[widest] < NARROW * self.horizon_s:
-            return None
-        return int(tasks[widest]), float(0.5 * (first[widest] + last[widest]))
 
     def _whole_leases(self, limits: Limits, fleet: FleetModel, x: FloatArray) -> tuple[Limits, ...]:
         """Split a fractional number of leases: of all types together first, then of one."""

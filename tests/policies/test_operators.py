@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as hs
 
 from autoscale.model.billing import HOURLY, PER_SECOND
@@ -38,14 +38,15 @@ def run(name: str, jobs: list[Job], chance: Chance | None = None) -> Any:
 
 
 @given(hs.integers(1, 500), hs.floats(0, 10))
+@example(current=10, metric=0.72)
 def test_the_rule_of_the_horizontal_pod_autoscaler(current: int, metric: float) -> None:
     """``ceil(current * metric / target)``, and nothing within 10 % of the target."""
     ratio = metric / TARGET
     asked = desired(current, metric)
-    if abs(ratio - 1) <= 0.1:
-        assert asked == current
-    else:
-        assert asked in (math.ceil(current * ratio), math.ceil(current * ratio - 1e-9))
+    # Rounding decides at the edges, and either side of one is the rule.
+    rule = {math.ceil(current * ratio), math.ceil(current * ratio - 1e-9)}
+    off = abs(ratio - 1) - 0.1
+    assert asked in ({current} if off <= -1e-9 else rule if off > 1e-9 else rule | {current})
 
 
 def test_a_fleet_shrinks_only_after_300_s_and_doubles_at_most() -> None:

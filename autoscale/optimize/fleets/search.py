@@ -3,8 +3,8 @@
 A list schedule opens leases one by one, each for the task at hand, and where many short tasks wait
 for the same barriers it opens too many: whoever comes late gets a machine of its own. Here the
 machines come first: so many of a type, every task where it ends first, and a new machine only for
-what would be late for its target. The numbers and the way to share slack are then changed again
-and again in a compiled climb.
+what would be late for its target. The numbers are those of one type, or what a relaxation rents
+and more; they and the way to share slack are then changed again and again in a compiled climb.
 """
 
 from __future__ import annotations
@@ -89,8 +89,7 @@ def fleets_of_one_type(
             break
         sizes = _sizes(problem, kinds, a)
         # The first types are the cheapest: they may take half of what is left.
-        work_limit = min(0.5 * left, _affordable(clock_limit_s))
-        fleet, work = _search(problem, kinds, sizes, work_limit, cost_usd)
+        fleet, work = _search(problem, kinds, sizes, 0.5 * left, cost_usd, clock_limit_s)
         left -= work
         found += [fleet] if fleet is not None else []
     return sorted(found, key=_cost)
@@ -117,8 +116,7 @@ def climb(
             break
         problem, counts = begun.start.plan.problem, begun.counts[None, :]
         fleet, _ = _search(
-            problem, begun.kinds, counts, min(part, _affordable(clock_limit_s)), cost_usd,
-            climb_seed=seed + number,
+            problem, begun.kinds, counts, part, cost_usd, clock_limit_s, climb_seed=seed + number
         )  # fmt: skip
         found += [fleet] if fleet is not None else []
     return sorted(found, key=_cost)
@@ -152,8 +150,8 @@ def guided_fleets(
     counts = np.ceil(MORE[:, None] * opened[chosen] - HARDLY).astype(np.int64)
     counts = np.unique(np.clip(counts, 1, len(problem.workflow)), axis=0)
     counts = counts[np.argsort(counts.sum(axis=1), kind="stable")]
-    work_limit = min(SCAN * effort_s * MACHINES_A_SECOND, _affordable(clock_limit_s))
-    found, _ = _search(problem, kinds, counts, work_limit, cost_usd)
+    part = SCAN * effort_s * MACHINES_A_SECOND
+    found, _ = _search(problem, kinds, counts, part, cost_usd, clock_limit_s)
     if found is None:
         return []
     climbed = climb(
@@ -161,11 +159,6 @@ def guided_fleets(
         clock_limit_s=clock_limit_s,
     )  # fmt: skip
     return sorted([found, *climbed], key=_cost)
-
-
-def _affordable(clock_limit_s: float) -> float:
-    """Return the work that surely ends by a reading of the clock, on a slow or busy machine too."""
-    return SURELY * MACHINES_A_SECOND * max(0.0, clock_limit_s - time.perf_counter())
 
 
 def _cost(fleet: Fleet) -> float:
@@ -194,6 +187,7 @@ def _search(
     counts: IntArray,
     work_limit: float,
     cost_usd: float,
+    clock_limit_s: float,
     *,
     climb_seed: int | None = None,
 ) -> tuple[Fleet | None, float]:
@@ -201,9 +195,11 @@ def _search(
     from autoscale.optimize.fleets import kernels
 
     w, billing, stage = problem.workflow, problem.billing, stages(problem)
+    # What ends by then on a slow or busy machine too: a compiled search does not read the clock.
+    surely = SURELY * MACHINES_A_SECOND * max(0.0, clock_limit_s - time.perf_counter())
     cost, task_lease, lease_type, start, best, work = kernels.fleet_search(
         climb_seed or 0,
-        work_limit,
+        min(work_limit, surely),
         cost_usd,
         climb_seed is not None,
         counts,

@@ -15,6 +15,7 @@ import numpy as np
 from autoscale.model.kernels import billed
 from autoscale.plan.kernels import earliest_fit
 from autoscale.schedulers.critical.placing.kernels import EPS, NEVER, best_on_lease
+from autoscale.schedulers.leasing.bounds.kernels import least_need
 
 BLOCK = 64
 """Leases that are ruled out at once."""
@@ -53,9 +54,7 @@ class Search(NamedTuple):
 def new_search(x, n_leases):
     """Return a search of leases that are not open yet."""
     blocks = (n_leases + BLOCK - 1) // BLOCK
-    least = x.need[0].copy()
-    for i in range(x.need.shape[0]):
-        least = np.minimum(least, x.need[i])
+    least = least_need(x)
     return Search(
         least,
         np.full(n_leases, np.inf),

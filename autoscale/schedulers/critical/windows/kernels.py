@@ -226,6 +226,20 @@ def latest_of(x, w, i):
 
 
 @numba.njit(cache=True)
+def _wake(ptr, members, i, backward, assigned, waiting, heap, size, key):
+    """Let the members of a task wait that are not assigned; return how many wait.
+
+    Backward, children come before parents: tasks enter the heap by their number from the end.
+    """
+    for e in range(ptr[i], ptr[i + 1]):
+        member = members[e]
+        if not assigned[member] and not waiting[member]:
+            waiting[member] = True
+            size = _push(heap, size, key, key.size - 1 - member if backward else member)
+    return size
+
+
+@numba.njit(cache=True)
 def refresh(x, w, changed, key, waiting, heap):
     """Bring EST and LFT up to date after some tasks were assigned or moved.
 
@@ -233,11 +247,7 @@ def refresh(x, w, changed, key, waiting, heap):
     """
     size = 0
     for i in changed:
-        for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
-            c = x.children[e]
-            if not w.assigned[c] and not waiting[c]:
-                waiting[c] = True
-                size = _push(heap, size, key, c)
+        size = _wake(x.child_ptr, x.children, i, False, w.assigned, waiting, heap, size, key)
     while size > 0:
         i, size = _pop(heap, size, key)
         waiting[i] = False
@@ -245,29 +255,15 @@ def refresh(x, w, changed, key, waiting, heap):
         if est != w.est[i]:
             w.est[i] = est
             observe(w, i)
-            for e in range(x.child_ptr[i], x.child_ptr[i + 1]):
-                c = x.children[e]
-                if not w.assigned[c] and not waiting[c]:
-                    waiting[c] = True
-                    size = _push(heap, size, key, c)
-    # Backward, children before parents: tasks enter the heap by their number from the end.
-    n = key.size
+            size = _wake(x.child_ptr, x.children, i, False, w.assigned, waiting, heap, size, key)
     for i in changed:
-        for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
-            p = x.parents[e]
-            if not w.assigned[p] and not waiting[p]:
-                waiting[p] = True
-                size = _push(heap, size, key, n - 1 - p)
+        size = _wake(x.parent_ptr, x.parents, i, True, w.assigned, waiting, heap, size, key)
     while size > 0:
         back, size = _pop(heap, size, key)
-        i = n - 1 - back
+        i = key.size - 1 - back
         waiting[i] = False
         lft = latest_of(x, w, i)
         if lft != w.lft[i]:
             w.lft[i] = lft
             observe(w, i)
-            for e in range(x.parent_ptr[i], x.parent_ptr[i + 1]):
-                p = x.parents[e]
-                if not w.assigned[p] and not waiting[p]:
-                    waiting[p] = True
-                    size = _push(heap, size, key, n - 1 - p)
+            size = _wake(x.parent_ptr, x.parents, i, True, w.assigned, waiting, heap, size, key)

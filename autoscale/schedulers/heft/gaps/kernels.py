@@ -252,22 +252,7 @@ def _best_gap(g, row, ready, d, best, best_start, best_end):
 
 @numba.njit(cache=True)
 def place_alone(x, order, fleet, pinned):
-    """Place each task where it ends first; as ``place_shared``, where ``runs_alone`` says so.
-
-    Parameters
-    ----------
-    order
-        A topological order of the tasks.
-    fleet
-        Type of each lease.
-    pinned
-        Per task, the lease that it must go to, or -1.
-
-    Returns
-    -------
-    leases
-        The leases; of several that end a task equally early, the first has it.
-    """
+    """As ``place_earliest``, where :func:`runs_alone` says so."""
     s = new_leases(order.size, fleet.size)
     for k in fleet:
         open_lease(s, k)

@@ -38,6 +38,15 @@ class Bounds(NamedTuple):
 
 
 @numba.njit(cache=True)
+def least_need(x):
+    """Return the least that any task needs of each resource."""
+    least = x.need[0].copy()
+    for i in range(x.need.shape[0]):
+        least = np.minimum(least, x.need[i])
+    return least
+
+
+@numba.njit(cache=True)
 def new_bounds(x, kinds, n_leases):
     """Return bounds that say nothing yet, for leases of some types."""
     longest = shortest = 0.0
@@ -51,9 +60,7 @@ def new_bounds(x, kinds, n_leases):
     if shortest > 0.0:
         for j in range(LENGTHS):
             length[j] = shortest * (longest / shortest) ** (j / LENGTHS)
-    least = x.need[0].copy()
-    for i in range(x.need.shape[0]):
-        least = np.minimum(least, x.need[i])
+    least = least_need(x)
     blocks = (n_leases + BLOCK - 1) // BLOCK
     return Bounds(
         length,
