@@ -9,21 +9,17 @@ import numpy as np
 
 if TYPE_CHECKING:
     from autoscale.lp.fleet import FleetModel
-    from autoscale.lp.windows import Windows
     from autoscale.model.arrays import BoolArray, FloatArray
     from autoscale.model.problem import Problem
 
 CANDIDATES = 64
 """Tasks of most edges that are looked at."""
 
-IGNORED = 0.01
-"""Part of all work by which a barrier must be ignored to be split on for that."""
-
-NARROW = 0.02
-"""Part of the horizon below which it hardly matters when exactly a barrier starts."""
-
-DIVISIVE = 0.03
+DIVISIVE = 0.002
 """Part of all work that must lie on either side of a barrier."""
+
+ALIKE = 0.02
+"""Part of all work by which two barriers must differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +43,25 @@ def barriers(problem: Problem, most: int) -> list[Barrier]:
         candidates, w.parent_ptr, w.parents, w.child_ptr, w.children, work
     )
     score = np.minimum(before, after)
-    chosen = np.argsort(-score, kind="stable")[:most]
-    return [
-        Barrier(
+    out: list[Barrier] = []
+    for j in np.argsort(-score, kind="stable"):
+        if len(out) >= most or score[j] <= DIVISIVE * work.sum():
+            break
+        task = candidates[j]
+        found = Barrier(
             int(task),
             kernels.reached(task, w.parent_ptr, w.parents),
             kernels.reached(task, w.child_ptr, w.children),
         )
-        for task in candidates[chosen[score[chosen] > DIVISIVE * work.sum()]]
-    ]
+        if all(_differ(found, other, work) for other in out):
+            out.append(found)
+    return out
+
+
+def _differ(one: Barrier, other: Barrier, work: FloatArray) -> bool:
+    """Return whether two barriers part the work differently: tasks in a row are one barrier."""
+    apart = work[one.before != other.before].sum() + work[one.after != other.after].sum()
+    return bool(apart > ALIKE * work.sum())
 
 
 def overlap(
@@ -78,29 +84,3 @@ def overlap(
     ignored = np.minimum(to_come, ahead)
     at = int(np.argmax(ignored))
     return float(ignored[at] / work.sum()), float(edges[at])
-
-
-def moment_to_split(
-    problem: Problem, fleet: FleetModel, x: FloatArray, found: list[Barrier], windows: Windows, *,
-    halving: bool,
-) -> tuple[int, float] | None:  # fmt: skip
-    """Return the barrier to split on and the moment: where it is ignored, or could start late.
-
-    A fluid that heeds a barrier may still have it start when whole tasks before it, or those
-    behind it, cannot all be done in what time they have: ``halving`` when it may start shows.
-    """
-    if not found:
-        return None
-    splits = [overlap(problem, fleet, x, barrier) for barrier in found]
-    which = int(np.argmax([split[0] for split in splits]))
-    if splits[which][0] >= IGNORED:
-        return found[which].task, splits[which][1]
-    if not halving:
-        return None
-    tasks = np.array([barrier.task for barrier in found])
-    first = windows.earliest_start_s[tasks]
-    last = windows.latest_end_s[tasks] - problem.fastest_s[tasks]
-    widest = int(np.argmax(last - first))
-    if last[widest] - first[widest] < NARROW * fleet.edges[-1]:
-        return None
-    return int(tasks[widest]), float(0.5 * (first[widest] + last[widest]))

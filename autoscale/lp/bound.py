@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.barriers import Barrier, barriers, moment_to_split
+from autoscale.lp.branching import Region, Splitter, dearest_fraction
 from autoscale.lp.chains import add_precedence, long_chains
 from autoscale.lp.cuts import (
     PackingCut,
@@ -34,6 +34,7 @@ from autoscale.lp.model import dual_bound, usable_duals
 from autoscale.lp.order import add_stage_rows, stage_order
 from autoscale.lp.pricing import Pricing
 from autoscale.lp.types import BoundTypes, bound_types
+from autoscale.lp.useful import affordable, confined, lengthened, needless
 from autoscale.lp.windows import Groups, Windows, bucket_edges, group_tasks
 from autoscale.lp.work import SAFETY, forgiving_deadline_s, work_bound_usd
 from autoscale.model import graph
@@ -41,7 +42,7 @@ from autoscale.model import graph
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscale.model.arrays import BoolArray, FloatArray, IntArray
+    from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
 
 NEARLY = 1.002
@@ -54,7 +55,7 @@ MORE_ROUNDS = 15
 RISING = 1.005
 """A round of cuts helps if the bound rises by this factor."""
 
-NEARLY_AS_GOOD = 0.99
+NEARLY_AS_GOOD = 0.95
 """Branching goes on with the smallest model whose first bound is at least this part of the best:
 many nodes of a small model say more than few of a large one."""
 
@@ -63,6 +64,16 @@ MANY_TASKS = 50_000
 
 LEAST_S = 0.3
 """Seconds that a linear program gets in any case."""
+
+PROBE_BELOW = 1500
+"""Nodes with more variables are probed by a smaller model."""
+
+GAINLESS = 1e-7
+"""A split worth no more is not made where a finer model might say more."""
+
+LENGTHENED = 0.002
+"""Part by which tasks must take longer without the types that no better plan leases: then the
+relaxation is solved anew without them."""
 
 PROBES = 6
 """Numbers of leases of dear types that are settled before the branching."""
@@ -74,6 +85,9 @@ STAGES = ((4, 12, 0), (8, 20, 0), (16, 40, 1))
 """Buckets, groups and cut rounds of the models before the one of full size: small ones find the
 types that matter in a fraction of the time."""
 
+PROBE = 1
+"""Which of these probes what branching is worth."""
+
 GLANCED = 2
 """Stages that are left after a glance."""
 
@@ -81,14 +95,8 @@ FULL_BELOW = 5000
 """Only where the last of the stages has no more variables does the model of full size follow:
 above, it takes many times as long and hardly says more."""
 
-FEW_LEASES = 30
-"""Only below this many leases is their number branched on: above, a fraction hardly matters."""
-
 UNDONE_DEARER = 300.0
 """How much dearer undone work is than any plan, where only the possibility of one is asked."""
-
-FRACTION = 0.02
-"""A number of leases this close to a whole one counts as whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +121,7 @@ class BoundSettings:
     cuts: int = 80
     machine_cuts: int = 600
     nodes: int = 300
-    barriers: int = 4
+    barriers: int = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +134,17 @@ class Relaxed:
         Lower bound within the node, USD; inf where the node has no plan at all.
     fleet, x
         The model and its solution, or None.
-    everyone
-        The model's groups with their durations on all types, or None.
+    row_dual
+        The solution's multipliers, or None.
+    pricing
+        What prices the types that the model leaves out, or None.
     """
 
     bound_usd: float
     fleet: FleetModel | None = None
     x: FloatArray | None = None
-    everyone: Groups | None = None
+    row_dual: FloatArray | None = None
+    pricing: Pricing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +173,9 @@ class Bound:
 class _Node:
     bound_usd: float
     number: int
-    start_low: FloatArray = field(compare=False)
-    start_high: FloatArray = field(compare=False)
-    limits: Limits = field(compare=False)
+    region: Region = field(compare=False)
     relaxed: Relaxed = field(compare=False)
+    level: int = field(compare=False, default=0)
 
 
 class CostBound:
@@ -202,11 +212,9 @@ class CostBound:
         release_s: FloatArray | None = None,
         due_s: FloatArray | None = None,
     ) -> None:
-        self.problem = problem
         self.cost_usd = cost_usd if cost_usd is not None else np.inf
         self.penalty_usd = 2 * (cost_usd if cost_usd is not None else _dear_usd(problem))
         self.settings = settings or settings_for(problem)
-        self.types = bound_types(problem, NEARLY - 1).forgiving()
         self.clock_limit_s = clock_limit_s
         deadline_s = problem.deadline_s or 0.0
         self.horizon_s = forgiving_deadline_s(deadline_s) - problem.boot_s
@@ -214,10 +222,7 @@ class CostBound:
         self.due_s: float | FloatArray = self.horizon_s
         if due_s is not None:
             self.due_s = np.minimum(forgiving_deadline_s(due_s) - problem.boot_s, self.horizon_s)
-        self.active = np.zeros(len(self.types), dtype=bool)
-        self.dear_usd_per_s = _needed_price(problem, self.types, self.horizon_s)
-        self.chains = long_chains(problem, self.horizon_s)
-        self.order = stage_order(problem)
+        self._confine(affordable(problem, self.cost_usd), used_types)
         self.numbers = itertools.count()
         self.solved = 0
         self.open_nodes: list[_Node] = []
@@ -233,9 +238,9 @@ class CostBound:
             )
             for buckets, groups, rounds in STAGES
         ]
+        self.small = self.stages[PROBE]
         self.stages.append(full)
         self.tried: list[tuple[BoundSettings, float]] = []
-        self._activate_first(used_types)
 
     def glance(self, *, pause_at_s: float = np.inf) -> Bound:
         """Return the bound of small relaxations, which say what a good fleet looks like.
@@ -270,15 +275,15 @@ class CostBound:
 
     def _advance(self, left: int) -> None:
         """Solve stages until so many are left or it is time to stop."""
-        limits = Limits.none(len(self.types))
         while len(self.stages) > left:
             self.settings = self.stages[0]
-            known = self.first.limits if self.first is not None else limits
-            node = self._first_node(known)
+            node = self._first_node(self.first.region if self.first is not None else None)
             self.tried.append((self.settings, node.bound_usd))
             self.first = self._no_worse(node, self.first)
             if time.perf_counter() > self._stop_s:
                 return
+            if self._forget_types():
+                continue
             self.stages.pop(0)
             if len(self.stages) == 1:
                 self.first = self._probed(self.first)
@@ -298,10 +303,9 @@ class CostBound:
             node = replace(node, relaxed=before.relaxed)
         return replace(node, bound_usd=max(node.bound_usd, before.bound_usd))
 
-    def _first_node(self, limits: Limits) -> _Node:
-        n = len(self.problem.workflow)
+    def _first_node(self, region: Region | None) -> _Node:
         floor = work_bound_usd(self.problem) / SAFETY
-        return self._node(np.zeros(n), np.full(n, np.inf), limits, floor)
+        return self._node(region or self._everything(), floor)
 
     def _probed(self, node: _Node) -> _Node:
         """Return the first node with the numbers of dear leases settled where that is easy.
@@ -313,10 +317,12 @@ class CostBound:
             fleet, x = node.relaxed.fleet, node.relaxed.x
             if fleet is None or x is None or time.perf_counter() > self._stop_s:
                 break
-            choice = self._dearest_fraction(fleet, x)
+            choice = dearest_fraction(fleet, x, self.types.index)
             if choice is None:
                 break
-            fewer, more = node.limits.split(*choice)
+            fewer, more = (
+                node.region._replace(limits=limits) for limits in node.region.limits.split(*choice)
+            )
             if self._first_node(fewer).bound_usd * SAFETY < self.cost_usd:
                 break
             node = self._first_node(more)
@@ -332,14 +338,14 @@ class CostBound:
         tell
             Called with each better bound, USD.
         """
-        found = barriers(self.problem, self.settings.barriers)
+        self.heed(target_usd())
         if self.stages and self.first is not None:  # the root was told to pause
             self._advance(0)
             self.open_nodes = [self.first]
         best = self.open_nodes[0]
-        finer = [tried for tried, usd in self.tried if usd >= NEARLY_AS_GOOD * best.bound_usd]
-        finer = finer or [self.settings]
-        self.settings = finer.pop(0)
+        enough = NEARLY_AS_GOOD * best.bound_usd
+        levels = [settings for settings, usd in self.tried if usd >= enough] or [self.settings]
+        splitter = Splitter(self.problem, self.settings.barriers)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
@@ -347,52 +353,130 @@ class CostBound:
                 break
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
-            children = self._children(best, found)
-            if not children and not finer:
-                break
-            heapq.heappop(self.open_nodes)
+            self.settings = levels[best.level]
+            children = self._children(best, splitter, target_usd(), best.level + 1 < len(levels))
             if not children:  # what is left to split shows in a finer model only
-                self.settings = finer.pop(0)
-                children = [(best.start_low, best.start_high, best.limits)]
-            for low, high, limits in children:
-                child = self._node(low, high, limits, best.bound_usd)
+                if best.level + 1 == len(levels):
+                    break
+                self.settings = levels[best.level + 1]
+                children = [self._node(best.region, best.bound_usd, best.level + 1)]
+            heapq.heappop(self.open_nodes)
+            for child in children:
                 if np.isfinite(child.bound_usd):
                     heapq.heappush(self.open_nodes, child)
         return self._bound(best)
 
+    def _children(
+        self, node: _Node, splitter: Splitter, cost_usd: float, could_be_finer: bool
+    ) -> list[_Node]:
+        """Return the halves of a node, or nothing where they gain nothing."""
+        windows = self._windows(node.region)
+        splits = splitter.splits(node.region, windows, node.relaxed, self.types.index)
+        if not splits:
+            return []
+        probed: dict[int, _Node] = {}
+        quick = _size(node) > PROBE_BELOW
+
+        def probe(region: Region) -> float:
+            if quick:
+                return self._probe(region)
+            probed[id(region)] = self._node(region, node.bound_usd, node.level)
+            return probed[id(region)].bound_usd
+
+        before = self._probe(node.region) if quick else node.bound_usd
+        split, worth = splits[0], np.inf
+        if len(splits) > 1 or could_be_finer:
+            split, worth = splitter.best(splits, probe, before, cost_usd)
+        if could_be_finer and worth <= GAINLESS:
+            return []
+        return [
+            probed.get(id(half)) or self._node(half, node.bound_usd, node.level)
+            for half in split.halves
+        ]
+
     def _bound(self, node: _Node) -> Bound:
         plural = "s" if self.solved > 1 else ""
         method = f"fluid fleet LP with packing cuts, {self.solved} node{plural}"
-        windows = self._windows(node.start_low, node.start_high)
+        windows = self._windows(node.region)
         # Better plans than the one at hand were the only ones looked at.
         usd = min(SAFETY * node.bound_usd, self.cost_usd)
         return Bound(usd, method, windows, node.relaxed)
 
-    def _activate_first(self, used_types: IntArray | None) -> None:
-        catalog = self.problem.catalog
-        cheapest = np.argsort(self.types.price_per_s / catalog.vcpus[self.types.index])
+    def _confine(self, problem: Problem, used_types: IntArray | None) -> None:
+        """Bound this problem from now on; types that are used enter the models first."""
+        self.problem = problem
+        self.without: dict[bytes, Problem] = {}
+        self.types = types = bound_types(problem, NEARLY - 1).forgiving()
+        self.dear_usd_per_s = _needed_price(problem, types, self.horizon_s)
+        self.chains = long_chains(problem, self.horizon_s)
+        self.order = stage_order(problem)
+        self.active = np.zeros(len(types), dtype=bool)
+        cheapest = np.argsort(types.price_per_s / problem.catalog.vcpus[types.index])
         self.active[cheapest[:1]] = True
         if used_types is not None:
-            self.active |= np.isin(self.types.index, used_types)
+            self.active |= np.isin(types.index, used_types)
 
-    def _windows(self, low: FloatArray, high: FloatArray) -> Windows:
-        low = np.maximum(low, self.release_s)
-        return Windows.between(self.problem, self.due_s, low, high)
+    def heed(self, cost_usd: float) -> None:
+        """Bound only plans cheaper than this from now on: one that costs so much is at hand."""
+        if cost_usd < self.cost_usd:
+            self.cost_usd = cost_usd
+            if self._forget_types() and not self.stages:
+                self.stages.append(self.settings)
 
-    def _node(self, low: FloatArray, high: FloatArray, limits: Limits, floor: float) -> _Node:
+    def _forget_types(self) -> bool:
+        """Leave out types that no better plan leases; return whether windows are narrower then."""
+        assert self.first is not None
+        fewer = affordable(self.problem, self.cost_usd)
+        out = needless(self.first.relaxed, self.cost_usd)
+        if out.any():
+            fewer = confined(fewer, ~out)
+        if lengthened(fewer, self.problem) <= LENGTHENED:
+            return False
+        self._confine(fewer, self.types.index[self.active])
+        self.first = replace(self.first, region=self._everything())
+        return True
+
+    def _everything(self) -> Region:
+        n = len(self.problem.workflow)
+        return Region(np.zeros(n), np.full(n, np.inf), Limits.none(len(self.types)))
+
+    def _windows(self, region: Region) -> Windows:
+        low = np.maximum(region.low, self.release_s)
+        return Windows.between(self._within(region.limits), self.due_s, low, region.high)
+
+    def _within(self, limits: Limits) -> Problem:
+        """Return the problem without the types of which there is no lease."""
+        none = limits.most <= 0
+        if not none.any():
+            return self.problem
+        key = none.tobytes()
+        if key not in self.without:
+            usable = ~np.append(none, False)[self.types.stands_for]
+            self.without[key] = confined(self.problem, usable)
+        return self.without[key]
+
+    def _probe(self, region: Region) -> float:
+        """Return the bound of a small relaxation within a region, USD."""
+        settings, solved = self.settings, self.solved
+        self.settings = self.small
+        node = self._node(region, 0.0)
+        self.settings, self.solved = settings, solved
+        return node.bound_usd
+
+    def _node(self, region: Region, floor: float, level: int = 0) -> _Node:
         self.solved += 1
-        windows = self._windows(low, high)
-        slack = windows.latest_end_s - windows.earliest_start_s - self.problem.fastest_s
+        windows, problem = self._windows(region), self._within(region.limits)
+        slack = windows.latest_end_s - windows.earliest_start_s - problem.fastest_s
         if slack.min(initial=0.0) < -1e-6 * max(1.0, self.horizon_s):
             relaxed = Relaxed(np.inf)
         else:
-            relaxed = self._relax(windows, limits, floor)
-        return _Node(relaxed.bound_usd, next(self.numbers), low, high, limits, relaxed)
+            relaxed = self._relax(windows, region.limits, floor)
+        return _Node(relaxed.bound_usd, next(self.numbers), region, relaxed, level)
 
     def _relax(self, windows: Windows, limits: Limits, floor: float) -> Relaxed:
         """Solve the node's model: types are priced in, then cuts are added."""
         best = Relaxed(floor)
-        problem, settings = self.problem, self.settings
+        problem, settings = self._within(limits), self.settings
         work = problem.fastest_s * problem.workflow.vcpus
         edges = bucket_edges(windows, work, problem.fastest_s, self.horizon_s, settings.buckets)
         everyone = self.groups(windows, edges, settings.groups)
@@ -409,8 +493,10 @@ class CostBound:
                 return Relaxed(np.inf) if solved.proven else best
             if solved.row_dual is None or solved.x is None:
                 return best
-            missing, usd = self._priced(fleet, everyone, solved.row_dual)
-            best = Relaxed(max(usd, best.bound_usd), fleet, solved.x, everyone)
+            pricing = self._pricing(fleet, everyone)
+            missing, usd = self._priced(pricing, solved.row_dual)
+            usd = max(usd, best.bound_usd)
+            best = Relaxed(usd, fleet, solved.x, solved.row_dual, pricing)
             if time.perf_counter() > self._stop_s:
                 break
             if missing.size:
@@ -445,24 +531,20 @@ class CostBound:
     ) -> FleetModel:
         """Return the model of the types that matter, with the cuts found so far."""
         chosen = np.flatnonzero(self.active)
-        types = BoundTypes(
-            self.types.index[chosen],
-            self.types.price_per_s[chosen],
-            self.types.duration_s[:, chosen],
-        )
+        problem = self._within(limits)
         fleet = build_fleet_model(
-            self.problem,
-            types,
+            problem,
+            self.types.only(chosen),
             everyone.only(chosen),
             edges,
             limits=limits.only(chosen),
             penalty_usd=self.penalty_usd,
             dear_usd_per_s=self.dear_usd_per_s,
         )
-        add_precedence(fleet, self.problem, self.chains, windows)
+        add_precedence(fleet, problem, self.chains, windows)
         if self.order is not None:
-            add_stage_rows(fleet, self.problem, self.order, windows)
-        add_packing_cuts(fleet, self.problem, cuts)
+            add_stage_rows(fleet, problem, self.order, windows)
+        add_packing_cuts(fleet, problem, cuts)
         return fleet
 
     def groups(self, windows: Windows, edges: FloatArray, most: int) -> Groups:
@@ -471,16 +553,12 @@ class CostBound:
         singles = self.chains.singles
         return group_tasks(self.problem, self.types, windows, edges, most, singles, apart)
 
-    def _priced(
-        self,
-        fleet: FleetModel,
-        everyone: Groups,
-        dual: FloatArray,
-    ) -> tuple[IntArray, float]:
+    def _priced(self, pricing: Pricing, dual: FloatArray) -> tuple[IntArray, float]:
         """Return the types that must enter, and the bound with duals scaled to need none."""
+        fleet = pricing.fleet
         dual = usable_duals(fleet.model, dual)
         outside = np.flatnonzero(~self.active)
-        ratio = self._pricing(fleet, everyone).ratios(dual, outside.tolist())
+        ratio = pricing.ratios(dual, outside.tolist())
         usd = dual_bound(fleet.model, dual / ratio.max(initial=1.0)) * fleet.unit_usd
         earning = np.argsort(-ratio, kind="stable")[:TYPES_A_ROUND]
         return outside[earning[ratio[earning] > 1 + 1e-4]], usd
@@ -495,71 +573,6 @@ class CostBound:
             fleet=fleet,
             everyone=everyone,
         )
-
-    def needless(self, root: Bound, cost_usd: float) -> BoolArray:
-        """Return the types that no plan cheaper than ``cost_usd`` leases, shape (types,).
-
-        With the relaxation's duals, every plan costs at least their bound plus what its leases
-        cost beyond what they earn; for a type where even the best lease exceeds what is left,
-        there is no such plan.
-        """
-        out = np.zeros(len(self.types), dtype=bool)
-        fleet, everyone = root.best.fleet, root.best.everyone
-        if fleet is None or everyone is None:
-            return out
-        solved = solve_model(fleet.model, time_limit_s=self._time_left())
-        if solved.row_dual is None:
-            return out
-        dual = usable_duals(fleet.model, solved.row_dual)
-        outside = np.flatnonzero(~self.active)
-        pricing = self._pricing(fleet, everyone)
-        # Scaled down so that no type that is left out earns too much.
-        dual = dual / pricing.ratios(dual, outside.tolist()).max(initial=1.0)
-        beyond = pricing.least_reduced_costs(dual, outside.tolist())
-        least = (dual_bound(fleet.model, dual) + beyond) * fleet.unit_usd
-        out[outside] = SAFETY * least > cost_usd
-        return out
-
-    def _children(
-        self, node: _Node, found: list[Barrier]
-    ) -> list[tuple[FloatArray, FloatArray, Limits]]:
-        """Split the node where its relaxation is least like a plan."""
-        low, high = node.start_low, node.start_high
-        fleet, x = node.relaxed.fleet, node.relaxed.x
-        if fleet is None or x is None:
-            return []
-        halves = self._whole_leases(node.limits, fleet, x)
-        if halves:
-            return [(low, high, limits) for limits in halves]
-        windows = self._windows(low, high)
-        # Only cuts see a difference where the relaxation heeds the barriers.
-        halving = self.settings.cut_rounds > 0
-        split = moment_to_split(self.problem, fleet, x, found, windows, halving=halving)
-        if split is None:
-            return []
-        task, moment = split
-        earlier, later = high.copy(), low.copy()
-        earlier[task], later[task] = moment, moment
-        return [(low, earlier, node.limits), (later, high, node.limits)]
-
-    def _whole_leases(self, limits: Limits, fleet: FleetModel, x: FloatArray) -> tuple[Limits, ...]:
-        """Split a fractional number of leases: of all types together first, then of one."""
-        total = float(x[fleet.opened].sum())
-        if total < FEW_LEASES and FRACTION < total % 1 < 1 - FRACTION:
-            return limits.split(None, total)
-        choice = self._dearest_fraction(fleet, x)
-        return limits.split(*choice) if choice is not None else ()
-
-    def _dearest_fraction(self, fleet: FleetModel, x: FloatArray) -> tuple[int, float] | None:
-        """Return the type with the dearest fraction of a lease and its number of leases."""
-        opened = x[fleet.opened]
-        part = np.where(opened < FEW_LEASES, np.minimum(opened % 1, 1 - opened % 1), 0.0)
-        part = np.where(part > FRACTION, part * fleet.types.price_per_s, 0.0)
-        k = int(np.argmax(part))
-        if part[k] <= 0.0:
-            return None
-        position = int(np.flatnonzero(self.types.index == fleet.types.index[k])[0])
-        return position, float(opened[k])
 
 
 def _size(node: _Node) -> int:

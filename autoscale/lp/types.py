@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,18 +26,33 @@ class BoundTypes:
         USD per second, shape (types,): at most the catalogue's.
     duration_s
         Seconds of each class, shape (classes, types): at most the real ones.
+    stands_for
+        For each type of the catalogue, the position of the one that stays and makes it
+        superfluous (itself, if it stays); -1 for what cannot be leased.
     """
 
     index: IntArray
     price_per_s: FloatArray
     duration_s: FloatArray
+    stands_for: IntArray
 
     def __len__(self) -> int:
         return int(self.index.size)
 
     def forgiving(self) -> BoundTypes:
         """Return the types with durations as short as a checked plan's may be."""
-        return BoundTypes(self.index, self.price_per_s, self.duration_s * FORGIVEN)
+        return replace(self, duration_s=self.duration_s * FORGIVEN)
+
+    def only(self, chosen: IntArray) -> BoundTypes:
+        """Return some of the types."""
+        position = np.full(len(self) + 1, -1)
+        position[chosen] = np.arange(chosen.size)
+        return BoundTypes(
+            self.index[chosen],
+            self.price_per_s[chosen],
+            self.duration_s[:, chosen],
+            position[self.stands_for],
+        )
 
 
 def bound_types(problem: Problem, tolerance: float) -> BoundTypes:
@@ -55,14 +70,15 @@ def bound_types(problem: Problem, tolerance: float) -> BoundTypes:
     Where that is so but for a factor of at most ``1 + tolerance`` on price times duration, ``j``
     is made cheaper and faster by just that factor, which keeps the bound valid.
     """
-    kept, cheaper, faster = _undominated(problem, tolerance)
+    kept, cheaper, faster, by = _undominated(problem, tolerance)
     index = np.array(sorted(kept), dtype=np.int64)
+    stands_for = np.where(by >= 0, np.searchsorted(index, by), -1)
     by_price = np.array([cheaper[int(k)] for k in index])
     by_time = np.array([faster[int(k)] for k in index])
     duration = problem.duration_s
     if index.size < len(problem.catalog) or (by_time > 1).any():
         duration = duration[:, index] / by_time
-    return BoundTypes(index, problem.catalog.price_per_s[index] / by_price, duration)
+    return BoundTypes(index, problem.catalog.price_per_s[index] / by_price, duration, stands_for)
 
 
 def undominated(problem: Problem) -> IntArray:
@@ -82,8 +98,11 @@ def reduced(problem: Problem) -> tuple[Problem, IntArray]:
 
 def _undominated(
     problem: Problem, tolerance: float
-) -> tuple[list[int], dict[int, float], dict[int, float]]:
-    """Return the types kept, and the factors by which each is made cheaper and faster."""
+) -> tuple[list[int], dict[int, float], dict[int, float], IntArray]:
+    """Return the types kept, and the factors by which each is made cheaper and faster.
+
+    Besides, the kept type that stands for each of the catalogue, -1 for what cannot be leased.
+    """
     catalog, tasks = problem.catalog, representatives(problem)
     duration = problem.durations_of(tasks)
     usable = np.flatnonzero(np.isfinite(duration).any(axis=0))
@@ -93,6 +112,7 @@ def _undominated(
     kept: list[int] = []
     cheaper: dict[int, float] = {}
     faster: dict[int, float] = {}
+    by = np.full(len(catalog), -1)
     for k in order:
         for j in kept:
             factors = _factors(problem, tasks, duration, int(j), int(k))
@@ -102,11 +122,13 @@ def _undominated(
             time_factor = max(faster[j], factors[1])
             if price_factor * time_factor <= 1 + tolerance:
                 cheaper[j], faster[j] = price_factor, time_factor
+                by[k] = j
                 break
         else:
             kept.append(int(k))
             cheaper[int(k)] = faster[int(k)] = 1.0
-    return kept, cheaper, faster
+            by[k] = k
+    return kept, cheaper, faster, by
 
 
 def representatives(problem: Problem) -> IntArray:

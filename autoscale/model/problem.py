@@ -66,6 +66,8 @@ class Problem:
         Each holds at every moment.
     allowed
         Types that tasks of some categories are confined to.
+    usable
+        Whether each type may be leased at all, shape (types,); all of them by default.
 
     Raises
     ------
@@ -84,6 +86,7 @@ class Problem:
     durations_s: FloatArray | None = None
     quotas: tuple[Quota, ...] = ()
     allowed: tuple[AllowedTypes, ...] = ()
+    usable: BoolArray | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.boot_s < math.inf:
@@ -116,11 +119,19 @@ class Problem:
         catalog = replace(self.catalog, types=tuple(self.catalog.types[int(k)] for k in index))
         given = self.durations_s
         fewer = replace(
-            self, catalog=catalog, durations_s=None if given is None else given[:, index]
+            self,
+            catalog=catalog,
+            durations_s=None if given is None else given[:, index],
+            usable=None if self.usable is None else self.usable[index],
         )
         if not self.allowed:  # a rule may tell fewer classes apart on fewer types
-            classes = {name: value for name, value in vars(self).items() if name in TASKS}
-            vars(fewer).update(classes)
+            _share(self, fewer)
+        return fewer
+
+    def with_usable(self, usable: BoolArray) -> Problem:
+        """Return the same problem where only some types may be leased; their numbers stay."""
+        fewer = replace(self, usable=usable)
+        _share(self, fewer)
         return fewer
 
     @cached_property
@@ -187,7 +198,7 @@ class Problem:
             & (w.memory_bytes[tasks, None] <= types.memory_bytes)
             & (w.gpus[tasks, None] <= types.gpus)
         )
-        if self.quotas:
+        if self.quotas or self.usable is not None:
             fits &= self.leasable
         if self.allowed:
             fits &= self._allowed[w.category[tasks]]
@@ -220,8 +231,9 @@ class Problem:
 
     @property
     def leasable(self) -> BoolArray:
-        """Whether the quotas leave room for even one lease of each type, shape (types,)."""
-        return np.asarray((self.quota_weights <= self.quota_limits).all(axis=1))
+        """Whether even one lease of each type is possible, shape (types,)."""
+        room = np.asarray((self.quota_weights <= self.quota_limits).all(axis=1))
+        return room if self.usable is None else room & self.usable
 
     @cached_property
     def speed(self) -> FloatArray:
@@ -248,14 +260,14 @@ class Problem:
             return from_table
         from autoscale.model import kernels
 
-        w, types = self.workflow, self.catalog
+        w, types, kinds = self.workflow, self.catalog, self.leasable
         out: FloatArray = kernels.shortest(
             w.runtime_s,
             self.moved_per_vcpu,
             *(w.vcpus, w.memory_bytes, w.gpus),
-            *(types.vcpus, types.memory_bytes, types.gpus),
-            self.speed,
-            self.seconds_per_byte,
+            *(types.vcpus[kinds], types.memory_bytes[kinds], types.gpus[kinds]),
+            self.speed[kinds],
+            self.seconds_per_byte[kinds],
         )
         return out
 
@@ -302,23 +314,31 @@ class Problem:
         fits = w.vcpus <= types.vcpus[kind]
         fits &= w.memory_bytes <= types.memory_bytes[kind]
         fits &= w.gpus <= types.gpus[kind]
-        if self.quotas:
+        if self.quotas or self.usable is not None:
             fits &= self.leasable[kind]
         if self.allowed:
             fits &= self._allowed[w.category, kind]
         out[~fits] = np.inf
         return out
 
-    def _refuse_unfit(self) -> None:
+    def can_do_with(self, usable: BoolArray) -> bool:
+        """Return whether every task fits one of some types, a mask of shape (types,)."""
+        return bool(self._fitting(usable)[0].all())
+
+    def _fitting(self, usable: BoolArray | None = None) -> tuple[Any, Any]:
+        """Return whether tasks fit a type, and a task for each that is told apart there."""
         if self.durations_s is not None:
-            fitting = np.isfinite(self.duration_s).any(axis=1)
-            first = self.class_member
-        else:
-            w = self.workflow
-            # Few tasks differ in what they hold, however many differ in how long.
-            _, first = number_rows((w.vcpus, w.memory_bytes, w.gpus, *self._rule_column))
-            blocks = (first[low : low + BLOCK] for low in range(0, len(first), BLOCK))
-            fitting = np.concatenate([self.fits_of(block).any(axis=1) for block in blocks])
+            fits, first = np.isfinite(self.duration_s), self.class_member
+            return (fits if usable is None else fits[:, usable]).any(axis=1), first
+        w = self.workflow
+        # Few tasks differ in what they hold, however many differ in how long.
+        _, first = number_rows((w.vcpus, w.memory_bytes, w.gpus, *self._rule_column))
+        blocks = (first[low : low + BLOCK] for low in range(0, len(first), BLOCK))
+        kinds = slice(None) if usable is None else usable
+        return np.concatenate([self.fits_of(b)[:, kinds].any(axis=1) for b in blocks]), first
+
+    def _refuse_unfit(self) -> None:
+        fitting, first = self._fitting()
         if not fitting.all():
             raise InputError(self._unfit_message(int(first[np.argmin(fitting)])))
 
@@ -351,3 +371,8 @@ def _check_goal(deadline_s: float | None, budget_usd: float | None) -> None:
     for label, limit in (("deadline", deadline_s), ("budget", budget_usd)):
         if limit is not None and not 0 < limit < math.inf:
             raise InputError(f"{label}: expected a finite number > 0, got {limit!r}")
+
+
+def _share(known: Problem, other: Problem) -> None:
+    """Give another problem of the same tasks what is known of them."""
+    vars(other).update({name: value for name, value in vars(known).items() if name in TASKS})

@@ -24,6 +24,7 @@ import numpy as np
 from autoscale.errors import InputError, require_interrupt
 from autoscale.lp.bound import CostBound
 from autoscale.lp.cpsat import GridProblem
+from autoscale.lp.useful import needless
 from autoscale.lp.work import FORGIVEN, SAFETY, forgiving_deadline_s
 from autoscale.optimize.lp_planner import plan_lp
 from autoscale.plan.check import check_plan
@@ -123,8 +124,9 @@ def _useful_types(problem: Problem, plan: Plan, limit: float) -> IntArray:
     used = np.unique(plan.lease_type).astype(np.int64)
     search = CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=plan.cost_usd)
     root = search.root()
-    needless = search.needless(root, plan.cost_usd)
-    kept = np.union1d(search.types.index[~needless], used)
+    out = needless(root.best, plan.cost_usd)
+    kinds = search.types.index
+    kept = np.union1d(kinds[~out[kinds]] if out.size else kinds, used)
     return kept.astype(np.int64)
 
 

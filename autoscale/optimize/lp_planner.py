@@ -127,6 +127,7 @@ def _prove(
     """
     soon_s, later_s = (limit - (1 - part) * time_limit_s for part in (GLANCE_PART, ROOT_PART))
     glanced.set_result(guarded(lambda: bounding.glance(pause_at_s=soon_s)))
+    bounding.heed(state.plan.cost_usd)
     root = guarded(lambda: bounding.root(pause_at_s=later_s))
     if root is None:
         return

@@ -20,7 +20,6 @@ from autoscale.lp.chains import precedence_prices
 from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel
 from autoscale.lp.order import stage_prices
-from autoscale.lp.types import BoundTypes
 from autoscale.plan.check import quota_peaks
 from autoscale.units import HOUR_S
 
@@ -251,8 +250,8 @@ def _runner_ups(
     if dual is None:
         return ()
     problem, types = search.problem, search.types
-    groups = root.best.everyone
-    assert groups is not None
+    assert root.best.pricing is not None
+    groups = root.best.pricing.everyone
     leased = fleet.types.index[dual[1][fleet.opened] > 1e-6]
     found = []
     for k in np.flatnonzero(~np.isin(types.index, used)).tolist():
@@ -288,8 +287,7 @@ def _worth_usd_per_hour(
     if not np.isfinite(groups.vcpu_s[:, k]).any():
         return 0.0  # it does nothing in time
     kinds = np.array([k])
-    types = search.types
-    single = BoundTypes(types.index[kinds], types.price_per_s[kinds], types.duration_s[:, kinds])
+    single = search.types.only(kinds)
     own = build_fleet_model(
         search.problem, single, groups.only(kinds), fleet.edges, penalty_usd=search.penalty_usd
     )

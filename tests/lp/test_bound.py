@@ -83,6 +83,37 @@ def test_no_bound_exceeds_any_plan_found(seed: int) -> None:
     assert max(bounds.values()) <= found * ROUNDING, (bounds, found)
 
 
+def bounds_on_better_usd(problem: Problem, cost_usd: float, nodes: int = 6) -> list[float]:
+    """Return bounds on plans cheaper than some, as one of the first costs is at hand, or lower."""
+    found = []
+    for first, later in ((1.0, 1.0), (1.02, 1.02), (2.0, 1.02), (2.0, 1.0)):
+        settings = BoundSettings(nodes=nodes)
+        bound = CostBound(problem, settings=settings, cost_usd=first * cost_usd)
+        found.append(bound.glance().usd)
+        bound.heed((first + later) / 2 * cost_usd)
+        found.append(bound.root().usd)
+        found.append(bound.branch(lambda later=later: later * cost_usd, lambda usd: None).usd)  # type: ignore[misc]
+    return found
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_bounds_on_better_plans_exceed_no_optimum(solver: ProcessPoolExecutor, block: int) -> None:
+    """What is left out because it is too dear for a better plan is in no better plan."""
+    cases = [tiny_problem(seed) for seed in range(200 + 30 * block, 230 + 30 * block)]
+    exact = [solver.submit(optimum_usd, problem, time_limit_s=1.0) for problem in cases]
+    for number, (problem, answer) in enumerate(zip(cases, exact, strict=True)):
+        optimum, _ = answer.result()
+        bounds = bounds_on_better_usd(problem, optimum)
+        assert max(bounds) <= optimum * ROUNDING, (200 + 30 * block + number, bounds, optimum)
+
+
+@pytest.mark.parametrize("seed", range(30, 42))
+def test_bounds_on_better_plans_exceed_no_plan_found(seed: int) -> None:
+    problem = random_problem(seed, n_tasks=8 + seed % 12, slack=(1.1, 1.4, 2.0)[seed % 3])
+    found = cheapest_found_usd(problem, seed)
+    assert max(bounds_on_better_usd(problem, found)) <= found * ROUNDING
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_looser_deadline_bounds_a_tighter_ones_plans(seed: int) -> None:
     tight = random_problem(seed, n_tasks=10, slack=1.1)

@@ -44,7 +44,9 @@ def shared_s(start: Any, end: Any, edges: Any) -> Any:
 def unimproved(problem: Problem) -> BoundTypes:
     """Return all types, none of them left out or better than it is."""
     everyone = np.arange(len(problem.catalog))
-    return BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s).forgiving()
+    return BoundTypes(
+        everyone, problem.catalog.price_per_s, problem.duration_s, everyone
+    ).forgiving()
 
 
 def free_windows(problem: Problem, horizon: float) -> Windows:

@@ -197,7 +197,9 @@ def test_reduced_types_never_bound_higher(seed: int) -> None:
     fine = BoundSettings(buckets=40)
     reduced = CostBound(problem, settings=fine, used_types=everyone)
     full = CostBound(problem, settings=fine, used_types=everyone)
-    full.types = BoundTypes(everyone, problem.catalog.price_per_s, problem.duration_s).forgiving()
+    full.types = BoundTypes(
+        everyone, problem.catalog.price_per_s, problem.duration_s, everyone
+    ).forgiving()
     full.active = np.ones(everyone.size, dtype=bool)
     assert reduced.root().usd <= full.root().usd * 1.0001
 

@@ -11,6 +11,7 @@ import pytest
 from autoscale.api import make_problem, read_workflow
 from autoscale.errors import InputError
 from autoscale.lp.bound import CostBound
+from autoscale.lp.useful import needless
 from autoscale.model.limits import Quota
 from autoscale.optimize import exact
 from autoscale.optimize.planner import solve
@@ -70,8 +71,8 @@ def test_types_that_are_left_out_are_in_no_cheaper_plan(seed: int) -> None:
     problem = tiny_problem(seed, 5, 1.5)
     plan = solve(problem, time_limit_s=1.0)
     search = CostBound(problem, cost_usd=plan.cost_usd * 1.2)
-    needless = search.needless(search.root(), plan.cost_usd * 1.2)
-    assert not np.isin(plan.lease_type, search.types.index[needless]).any()
+    out = needless(search.root().best, plan.cost_usd * 1.2)
+    assert not np.isin(plan.lease_type, np.flatnonzero(out)).any()
 
 
 def test_a_solver_that_dies_costs_nothing(monkeypatch) -> None:
