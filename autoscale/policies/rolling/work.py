@@ -107,6 +107,7 @@ class JobWork:
         shares = share_of(self.problem, everyone)[:, index]
         self.stated = stated
         self._price = self.problem.catalog.price_per_s[index]
+        self._known: object = None
         self._price_share = np.ascontiguousarray(shares * self._price)
 
     def learn(self, ratios: RuntimeRatios) -> None:
@@ -114,7 +115,11 @@ class JobWork:
         from autoscale.policies.rolling import kernels
 
         w = self.problem.workflow
-        factor, doubt = ratios.corrections(w.categories)
+        known = ratios.corrections(w.categories)
+        if known is self._known:  # nothing has been seen since
+            return
+        self._known = known
+        factor, doubt = known
         self.doubt = float(doubt[self._present].max(initial=0.0))
         self.noise = ratios.sd
         tables = self.expected, self.played, self.cost = np.empty((3, *self.stated.shape))
