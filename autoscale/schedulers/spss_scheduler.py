@@ -55,6 +55,9 @@ ABOUT = About(
 ALPHA = 0.7
 """How far time to spare goes by numbers of tasks rather than run times."""
 
+ROUNDING = 1e-9
+"""Part of a critical path by which sums of its durations may differ."""
+
 
 def schedule(problem: Problem, *, rng: np.random.Generator, time_limit_s: float = math.inf) -> Plan:
     """Return the plan of the ensemble that is this one workflow.
@@ -142,8 +145,9 @@ def schedule_ensemble(
 
 def types_in_time(problem: Problem) -> Any:
     """Return each task's type: the cheapest, upgraded until the critical path is in time."""
-    way = way_of(offer(problem), gain=True, renewed=True)
     limit = math.inf if problem.deadline_s is None else problem.deadline_s - problem.boot_s
+    # Sums taken from the other end round otherwise: the way goes surely far enough.
+    way = way_of(offer(problem), gain=True, renewed=True, enough_s=limit * (1 - ROUNDING))
     low, high = 0, len(way)
     while low < high:  # the critical path does not grow on the way
         middle = (low + high) // 2

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscale.api import make_problem
 from autoscale.errors import InputError
+from autoscale.lp.types import reduced
 from autoscale.model import graph
 from autoscale.model.billing import HOURLY
 from autoscale.model.catalog import Catalog, InstanceType
@@ -17,9 +19,12 @@ from autoscale.plan.check import check_plan
 from autoscale.schedulers.ensembles import kernels
 from autoscale.schedulers.ensembles.ensemble import merged
 from autoscale.schedulers.leasing.instance import instance
+from autoscale.schedulers.leasing.kernels import new_leases
 from autoscale.schedulers.spss_scheduler import schedule, schedule_ensemble, types_in_time
+from autoscale.workloads import generate
 from tests.plans import random_plan
 from tests.problems import random_problem
+from tests.schedulers.slots import plain_slots
 
 
 def fork_join(name: str, first: int, middle: list[int], last: int) -> Workflow:
@@ -127,6 +132,35 @@ def test_single_workflows_meet_deadlines_that_can_be_met(seed: int) -> None:
     kind = types_in_time(problem)
     path = graph.critical_path_s(problem.workflow, problem.durations_on(kind))
     assert problem.boot_s + path <= (problem.deadline_s or 0.0) + 1e-6
+
+
+def assert_same_slots(problem: Problem, parts: int) -> None:
+    """Fill slots in so many calls, the later ones on what is leased by then."""
+    x, n = instance(problem), len(problem.workflow)
+    kind, everyone = types_in_time(problem), np.arange(n)
+    seconds = problem.durations_on(kind)
+    due = kernels.task_deadlines(x, everyone, problem.workflow.level, seconds, x.deadline, 0.7)
+    found, expected = new_leases(n, n), new_leases(n, n)
+    for order in np.array_split(np.lexsort((everyone, due)), parts):
+        usd = kernels.fill_slots(x, found, order, due, kind)
+        assert usd == plain_slots(x, expected, order, due, kind)
+    for name in ("lease", "start", "finish", "kind", "paid"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 3), st.booleans())
+def test_slots_are_those_of_asking_every_lease(seed: int, n: int, parts: int, hourly: bool) -> None:
+    problem = random_problem(seed, n)
+    assert_same_slots(problem.replace(billing=HOURLY) if hourly else problem, parts)
+
+
+@pytest.mark.parametrize("family", ["1000genome", "montage", "random"])
+@pytest.mark.parametrize(("billing", "factor"), [("second", 1.1), ("second", 3.0), ("hour", 1.5)])
+def test_also_where_leases_fill_many_blocks(family: str, billing: str, factor: float) -> None:
+    problem, _ = reduced(make_problem(generate(family, 250, seed=2), billing=billing))
+    path_s = problem.least_makespan_s - problem.boot_s
+    assert_same_slots(problem.replace(deadline_s=problem.boot_s + factor * path_s), 1)
 
 
 def test_side_by_side_nothing_is_lost() -> None:

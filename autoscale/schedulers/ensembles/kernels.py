@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from autoscale.model.kernels import billed
+from autoscale.schedulers.critical.searching.kernels import BLOCK, NOISE_S, new_search, note
 from autoscale.schedulers.leasing.kernels import (
     added_cost,
     commit,
@@ -16,6 +17,9 @@ from autoscale.schedulers.leasing.kernels import (
     open_lease,
     ready_time,
 )
+
+NOISE_USD = 1e-9
+"""USD by which sums of bills may be off."""
 
 
 @numba.njit(cache=True)
@@ -103,6 +107,14 @@ def fill_slots(x, s, order, due, kind):
     kinds, first, last, paid = s.kind, s.first, s.last, s.paid
     price, boot, quantum, minimum = x.price, x.boot, x.quantum, x.minimum
     edges = x.edge_s.size > 0 and x.edge_s.max() > 0.0
+    search = new_search(x, kinds.size)
+    heads, tails, gaps = search.head, search.tail, search.gap
+    block_head, block_tail, block_gap = search.block_head, search.block_tail, search.block_gap
+    block_paid = search.block_paid
+    rates = np.full(search.block_paid.size, np.inf)
+    for lease in range(s.opened[0]):
+        note(x, s, search, lease)
+        rates[lease // BLOCK] = min(rates[lease // BLOCK], price[kinds[lease]])
     for i in order:
         k = kind[i]
         best_lease = -1
@@ -111,43 +123,74 @@ def fill_slots(x, s, order, due, kind):
         soonest = boot if edges else best_start
         latest = due[i] + 1e-9
         d_on = x.duration[x.task_class[i]]
-        for lease in range(s.opened[0]):
-            d = d_on[kinds[lease]]
-            if not soonest + d <= latest or not d < np.inf:
+        shortest, done = d_on.min(), False
+        for block in range((s.opened[0] + BLOCK - 1) // BLOCK):
+            # The least that any lease of the block adds, in what time is left of it.
+            unpaid = soonest + shortest - block_paid[block]
+            if rates[block] * unpaid > best_cost + NOISE_USD:
                 continue
-            rate, from_s = price[kinds[lease]], first[lease]
-            held = max(last[lease], soonest + d) - from_s
-            least = rate * billed(held + boot, quantum, minimum) - paid[lease]
-            if _no_better(least, soonest, best_cost, best_start, best_lease):
+            since = _room_from(
+                soonest, shortest, block_head[block], block_tail[block], block_gap[block]
+            )
+            unpaid = since + shortest - block_paid[block]
+            if since + shortest > latest or rates[block] * unpaid > best_cost + NOISE_USD:
                 continue
-            ready = ready_time(x, s, i, lease) if edges else soonest
-            t = earliest_start(x, s, i, lease, ready)
-            if not t + d <= latest:
-                continue
-            held = max(last[lease], t + d) - from_s
-            least = rate * billed(held + boot, quantum, minimum) - paid[lease]
-            if _no_better(least, t, best_cost, best_start, best_lease):
-                continue
-            _starts(x, s, i, lease, ready, d, starts)
-            for y in range(5):
-                if y and starts[y] == starts[y - 1]:
+            for lease in range(block * BLOCK, min((block + 1) * BLOCK, s.opened[0])):
+                d = d_on[kinds[lease]]
+                if not d < np.inf:
                     continue
-                if y or starts[0] > ready:
-                    t = earliest_start(x, s, i, lease, starts[y])
-                if t + d > latest:
+                since = _room_from(soonest, d, heads[lease], tails[lease], gaps[lease])
+                if not since + d <= latest:
                     continue
-                cost = added_cost(x, s, lease, t, t + d)
-                same = abs(cost - best_cost) <= 1e-12
-                earlier = best_lease < 0 or t < best_start - 1e-9
-                if cost < best_cost - 1e-12 or (same and earlier):
-                    best_lease, best_start, best_cost = lease, t, cost
-            if best_cost <= 0.0 and best_start <= soonest:
+                rate, from_s = price[kinds[lease]], first[lease]
+                held = max(last[lease], since + d) - from_s
+                least = rate * billed(held + boot, quantum, minimum) - paid[lease]
+                if _no_better(least, since, best_cost, best_start, best_lease):
+                    continue
+                ready = ready_time(x, s, i, lease) if edges else soonest
+                t = earliest_start(x, s, i, lease, ready)
+                if not t + d <= latest:
+                    continue
+                held = max(last[lease], t + d) - from_s
+                least = rate * billed(held + boot, quantum, minimum) - paid[lease]
+                if _no_better(least, t, best_cost, best_start, best_lease):
+                    continue
+                _starts(x, s, i, lease, ready, d, starts)
+                for y in range(5):
+                    if y and starts[y] == starts[y - 1]:
+                        continue
+                    if y or starts[0] > ready:
+                        t = earliest_start(x, s, i, lease, starts[y])
+                    if t + d > latest:
+                        continue
+                    cost = added_cost(x, s, lease, t, t + d)
+                    same = abs(cost - best_cost) <= 1e-12
+                    earlier = best_lease < 0 or t < best_start - 1e-9
+                    if cost < best_cost - 1e-12 or (same and earlier):
+                        best_lease, best_start, best_cost = lease, t, cost
+                done = best_cost <= 0.0 and best_start <= soonest
+                if done:
+                    break
+            if done:
                 break
         if best_lease < 0:
             best_lease = open_lease(s, k)
+            rates[best_lease // BLOCK] = min(rates[best_lease // BLOCK], price[k])
         commit(x, s, i, best_lease, best_start)
+        note(x, s, search, best_lease)
         added += best_cost
     return added
+
+
+@numba.njit(cache=True)
+def _room_from(soonest, d, head, tail, gap):
+    """Return from when on, at the least, there may be room for ``d`` seconds; as ``Search`` says.
+
+    Within rounding, so that nothing is ruled out that would be found.
+    """
+    if gap + NOISE_S < d and head + NOISE_S < soonest + d:
+        return max(soonest, tail - NOISE_S)
+    return soonest
 
 
 @numba.njit(cache=True)

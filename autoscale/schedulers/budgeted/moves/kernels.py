@@ -10,6 +10,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from autoscale.schedulers.budgeted.paths.kernels import (
+    longest,
+    longest_without,
+    new_paths,
+    renew,
+    tasks_from,
+)
 from autoscale.schedulers.leasing.kernels import downward_ranks, upward_ranks
 
 
@@ -23,53 +30,11 @@ def _lengths(x, types, position):
         d[i] = x.duration[cls, types[cls, position[i]]]
     before = downward_ranks(x, d)
     after = upward_ranks(x, d)
-    longest = 0.0
+    length = 0.0
     for i in range(n):
-        longest = max(longest, after[i])
+        length = max(length, after[i])
         after[i] -= d[i]
-    return d, before, after, longest
-
-
-@numba.njit(cache=True)
-def longest_without(x, d, before, after):
-    """Return, per task, the longest path that does not lead through it.
-
-    Such a path has an edge that passes over the task in topological order, or ends before it, or
-    begins after it. Edges are entered in a segment tree over the tasks, and each task reads the
-    greatest entry above it.
-    """
-    n = d.size
-    tree = np.zeros(2 * n, dtype=np.float64)
-    for v in range(n):
-        for e in range(x.parent_ptr[v], x.parent_ptr[v + 1]):
-            u = x.parents[e]
-            value = before[u] + d[u] + x.edge_s[e] + d[v] + after[v]
-            low, high = u + 1 + n, v + n
-            while low < high:
-                if low & 1:
-                    tree[low] = max(tree[low], value)
-                    low += 1
-                if high & 1:
-                    high -= 1
-                    tree[high] = max(tree[high], value)
-                low >>= 1
-                high >>= 1
-    out = np.zeros(n, dtype=np.float64)
-    ended = 0.0
-    for i in range(n):
-        out[i] = ended
-        if x.child_ptr[i + 1] == x.child_ptr[i]:
-            ended = max(ended, before[i] + d[i])
-        at = i + n
-        while at >= 1:
-            out[i] = max(out[i], tree[at])
-            at >>= 1
-    begun = 0.0
-    for i in range(n - 1, -1, -1):
-        out[i] = max(out[i], begun)
-        if x.parent_ptr[i + 1] == x.parent_ptr[i]:
-            begun = max(begun, d[i] + after[i])
-    return out
+    return d, before, after, length
 
 
 @numba.njit(cache=True)
@@ -85,7 +50,7 @@ def static_losses(x, types, share):
     """Return the moves of LOSS2: all weights from the quickest assignment, least first."""
     n = x.task_class.size
     position = np.zeros(n, dtype=np.int32)
-    _, before, after, longest = _lengths(x, types, position)
+    _, before, after, length = _lengths(x, types, position)
     count = 0
     for i in range(n):
         count += _width(types, x.task_class[i]) - 1
@@ -100,7 +65,7 @@ def static_losses(x, types, share):
             path = before[i] + x.duration[cls, types[cls, p]] + after[i]
             task[at], to[at] = i, p
             saving[at] = share[cls, 0] - share[cls, p]
-            weight[at] = max(0.0, path - longest) / saving[at]
+            weight[at] = max(0.0, path - length) / saving[at]
             at += 1
     # By weight, then by money saved.
     order = np.argsort(-saving, kind="mergesort")
@@ -116,38 +81,64 @@ def static_losses(x, types, share):
 
 
 @numba.njit(cache=True)
-def _best_moves(x, types, share, position, gain, score, then, to):
+def _best_losses(x, types, share, position, score, saved, to):
     """Write each task's best move; a score of -inf says that it has none.
 
-    ``score`` is what to be great: minus seconds lost per USD saved, or seconds gained per USD
-    spent, of the makespan. ``then`` breaks ties: USD saved, or the task's own seconds per USD.
+    ``score`` is what to be great, minus seconds lost per USD saved; ``saved`` USD break ties.
     """
-    d, before, after, longest = _lengths(x, types, position)
-    others = longest_without(x, d, before, after) if gain else before
+    _, before, after, length = _lengths(x, types, position)
     for i in range(position.size):
         cls = x.task_class[i]
-        score[i] = then[i] = -np.inf
+        score[i] = saved[i] = -np.inf
         here = position[i]
-        if gain and before[i] + d[i] + after[i] < longest * (1.0 - 1e-12):
-            continue  # no time to be had off the longest paths
-        first, end = (0, here) if gain else (here + 1, _width(types, cls))
-        for p in range(first, end):
-            seconds = x.duration[cls, types[cls, p]]
+        for p in range(here + 1, _width(types, cls)):
             money = abs(share[cls, p] - share[cls, here])
-            path = before[i] + seconds + after[i]
-            if gain:
-                value = (longest - max(path, others[i])) / money
-                tie = (d[i] - seconds) / money
-            else:
-                value = -max(0.0, path - longest) / money
-                tie = money
-            if value > score[i] + 1e-12 or (value >= score[i] - 1e-12 and tie > then[i]):
-                score[i], then[i], to[i] = value, tie, p
+            path = before[i] + x.duration[cls, types[cls, p]] + after[i]
+            value = -max(0.0, path - length) / money
+            if value > score[i] + 1e-12 or (value >= score[i] - 1e-12 and money > saved[i]):
+                score[i], saved[i], to[i] = value, money, p
 
 
 @numba.njit(cache=True)
-def renewed_moves(x, types, share, gain, batch):
-    """Return moves whose weights are computed anew after every ``batch`` of them.
+def _best_gain(x, types, share, paths, i, here, length):
+    """Return (score, tie-breaker, position) of a task's best move, -inf if it has none.
+
+    The score is the seconds by which the longest path, ``length`` now, gets shorter per USD spent;
+    the task's own seconds per USD break ties.
+    """
+    score, then, to = -np.inf, -np.inf, here
+    if here == 0:
+        return score, then, to
+    cls = x.task_class[i]
+    d, before, after = paths.d[i], paths.before[i], paths.after[i]
+    others = longest_without(paths, i)
+    for p in range(here):
+        seconds = x.duration[cls, types[cls, p]]
+        money = abs(share[cls, p] - share[cls, here])
+        path = before + seconds + after
+        value = (length - max(path, others)) / money
+        tie = (d - seconds) / money
+        if value > score + 1e-12 or (value >= score - 1e-12 and tie > then):
+            score, then, to = value, tie, p
+    return score, then, to
+
+
+@numba.njit(cache=True)
+def _first_best(score, then, most):
+    """Return the positions with the greatest scores, at most so many; ties by ``then``."""
+    if most == 1:
+        first = 0
+        for y in range(1, score.size):
+            if score[y] > score[first] or (score[y] == score[first] and then[y] > then[first]):
+                first = y
+        return np.full(1, first)
+    order = np.argsort(-then, kind="mergesort")
+    return order[np.argsort(-score[order], kind="mergesort")][:most]
+
+
+@numba.njit(cache=True)
+def renewed_losses(x, types, share, batch):
+    """Return the moves of LOSS3: from the quickest assignment, weights renewed as they are made.
 
     Parameters
     ----------
@@ -155,37 +146,23 @@ def renewed_moves(x, types, share, gain, batch):
         The problem, an ``Instance``.
     types, share
         Per class, types that no other beats, quickest first, -1 ends a row; USD of each.
-    gain
-        From the cheapest assignment to quicker ones (GAIN), or from the quickest to cheaper ones
-        (LOSS3).
     batch
-        Moves made at once, of different tasks.
+        Moves made at once, of different tasks, before all weights are computed anew.
     """
     n = x.task_class.size
     position = np.zeros(n, dtype=np.int32)
     most = 0
     for i in range(n):
-        width = _width(types, x.task_class[i])
-        most += width - 1
-        if gain:
-            position[i] = width - 1
+        most += _width(types, x.task_class[i]) - 1
     task = np.empty(most, dtype=np.int32)
     to = np.empty(most, dtype=np.int32)
     score = np.empty(n, dtype=np.float64)
-    then = np.empty(n, dtype=np.float64)
+    saved = np.empty(n, dtype=np.float64)
     best = np.empty(n, dtype=np.int32)
     count = 0
     while count < most:
-        _best_moves(x, types, share, position, gain, score, then, best)
-        if batch == 1:
-            first = 0
-            for i in range(1, n):
-                if score[i] > score[first] or (score[i] == score[first] and then[i] > then[first]):
-                    first = i
-            chosen = np.full(1, first)
-        else:
-            order = np.argsort(-then, kind="mergesort")
-            chosen = order[np.argsort(-score[order], kind="mergesort")][:batch]
+        _best_losses(x, types, share, position, score, saved, best)
+        chosen = _first_best(score, saved, batch)
         if score[chosen[0]] == -np.inf:
             break
         for i in chosen:
@@ -193,6 +170,62 @@ def renewed_moves(x, types, share, gain, batch):
                 task[count], to[count] = i, best[i]
                 position[i] = best[i]
                 count += 1
+    return task[:count].copy(), to[:count].copy()
+
+
+@numba.njit(cache=True)
+def renewed_gains(x, types, share, batch, enough):
+    """Return the moves of GAIN: from the cheapest assignment, weights renewed as they are made.
+
+    Only tasks on longest paths, up to rounding, have anything to gain.
+
+    Parameters
+    ----------
+    x, types, share, batch
+        As in :func:`renewed_losses`.
+    enough
+        Seconds; once the longest path is no longer than that, no further moves are made.
+    """
+    n = x.task_class.size
+    position = np.zeros(n, dtype=np.int32)
+    d = np.empty(n)
+    most = 0
+    for i in range(n):
+        cls = x.task_class[i]
+        position[i] = _width(types, cls) - 1
+        most += position[i]
+        d[i] = x.duration[cls, types[cls, position[i]]]
+    paths = new_paths(x, d)
+    key = np.arange(n).astype(np.float64)
+    waiting = np.zeros(n, dtype=np.bool_)
+    heap = np.empty(n, dtype=np.int64)
+    task = np.empty(most, dtype=np.int32)
+    to = np.empty(most, dtype=np.int32)
+    critical = np.empty(n, dtype=np.int64)
+    score, then = np.empty(n), np.empty(n)
+    best = np.empty(n, dtype=np.int32)
+    count = 0
+    while count < most:
+        length = longest(paths)
+        if length <= enough:
+            break
+        size = tasks_from(paths, length * (1.0 - 1e-12), critical)
+        for y in range(size):
+            i = critical[y]
+            score[y], then[y], best[y] = _best_gain(x, types, share, paths, i, position[i], length)
+        chosen = _first_best(score[:size], then[:size], batch)
+        if score[chosen[0]] == -np.inf:
+            break
+        changed = count
+        for y in chosen:
+            if score[y] > -np.inf:
+                i = critical[y]
+                task[count], to[count] = i, best[y]
+                position[i] = best[y]
+                cls = x.task_class[i]
+                paths.d[i] = x.duration[cls, types[cls, best[y]]]
+                count += 1
+        renew(paths, task[changed:count], key, waiting, heap)
     return task[:count].copy(), to[:count].copy()
 
 

@@ -231,7 +231,7 @@ ROUNDS = 64
 """Times that weights are renewed beyond that."""
 
 
-def way_of(given: Offer, *, gain: bool, renewed: bool) -> Way:
+def way_of(given: Offer, *, gain: bool, renewed: bool, enough_s: float = -math.inf) -> Way:
     """Return the way of LOSS2 (neither), LOSS3 (renewed) or GAIN (both).
 
     Parameters
@@ -242,6 +242,8 @@ def way_of(given: Offer, *, gain: bool, renewed: bool) -> Way:
         From cheap to quick instead of from quick to cheap.
     renewed
         Whether weights are computed anew after every move; in batches beyond ``EXACT_MOVES``.
+    enough_s
+        GAIN's way ends where the critical path is no longer than that, seconds.
     """
     from autoscale.schedulers.budgeted.moves import kernels
 
@@ -250,7 +252,10 @@ def way_of(given: Offer, *, gain: bool, renewed: bool) -> Way:
     if renewed:
         moves = int(width.sum()) - width.size
         batch = 1 if moves <= EXACT_MOVES else -(-moves // ROUNDS)
-        task, to = kernels.renewed_moves(given.x, types, share, gain, batch)
+        if gain:
+            task, to = kernels.renewed_gains(given.x, types, share, batch, enough_s)
+        else:
+            task, to = kernels.renewed_losses(given.x, types, share, batch)
     else:
         task, to = kernels.static_losses(given.x, types, share)
     start = (width - 1 if gain else np.zeros_like(width)).astype(np.int32)

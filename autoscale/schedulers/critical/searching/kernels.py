@@ -167,7 +167,10 @@ def best_lease(x, s, w, search, path, held, starts):
     price, boot, quantum, minimum = x.price, x.boot, x.quantum, x.minimum
     duration, capacity = x.duration[x.task_class[path[0]]], x.capacity
     c, m, g = x.need[path[0], 0], x.need[path[0], 1], x.need[path[0], 2]
+    last_duration = x.duration[x.task_class[end_task]]
+    lc, lm, lg = x.need[end_task, 0], x.need[end_task, 1], x.need[end_task, 2]
     soonest = boot if w.edges else w.est[path[0]]
+    last_ready = boot if w.edges else w.est[end_task]
     latest = np.inf if w.edges else w.lft[end_task] + EPS
     longest, since, onward = _longest(x, w, path, soonest)
     shortest, earliest, least_onward = longest.min(), since.min(), onward.min()
@@ -228,6 +231,13 @@ def best_lease(x, s, w, search, path, held, starts):
                     capacity[k, 0] - c, capacity[k, 1] - m, capacity[k, 2] - g,
                 )  # fmt: skip
                 end = max(end, t + held[k])
+                if path.size > 1:  # first tasks often fit where last ones do not any more
+                    d = last_duration[k]
+                    t = earliest_fit(
+                        pool, tried, max(t + held[k] - d, last_ready) - NOISE_S, d, lc, lm, lg,
+                        capacity[k, 0] - lc, capacity[k, 1] - lm, capacity[k, 2] - lg,
+                    )  # fmt: skip
+                    end = max(end, t + d)
                 if not end <= latest + NOISE_S:
                     continue
                 span = max(last[tried], end - NOISE_S) - first[tried] + boot
