@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.policies.protocol import RUNNING
+from autoscale.policies.protocol import ENDED, RUNNING
 from autoscale.policies.rolling.cover import buckets_of, groups_of, least_fleet
 
 if TYPE_CHECKING:
@@ -297,3 +297,12 @@ def warm_up() -> None:
     filled = (np.zeros(1), np.zeros(1), whole - 1, np.zeros(1), np.zeros(1))
     play_fleet: Any = kernels.play_fleet
     play_fleet(0.0, *tasks, *jobs, *held, *terms, *filled)
+    members, status = np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int8)
+    for part in (fixed := (pointers.copy(), members, status)):
+        part.flags.writeable = False  # as those of a workflow are
+    kernels.ahead(*fixed[:2], one, fixed[2], RUNNING, ENDED, one, 0.0, np.zeros(1))
+    kernels.within(table, table, one, 1.0)
+    category = np.zeros(1, dtype=np.int32)
+    category.flags.writeable = False
+    correct: Any = kernels.corrected
+    correct(table, one, category, one, table, *np.empty((3, 1, 1)), np.empty(1))
