@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from autoscale.units import TIME_TOL_S
 
 if TYPE_CHECKING:
@@ -51,6 +53,14 @@ def paid_until_s(lease: LeaseView, billing: Billing, now_s: float) -> float:
     return max(now_s, lease.requested_s + billing.billed_s(now_s - lease.requested_s))
 
 
+def _paid_until_s(state: ClusterState, billing: Billing) -> list[float]:
+    """Return :func:`paid_until_s` of every lease."""
+    requested_s = np.array([lease.requested_s for lease in state.leases])
+    paid_s = requested_s + billing.billed_array_s(state.now_s - requested_s)
+    out: list[float] = np.maximum(paid_s, state.now_s).tolist()
+    return out
+
+
 class Fleet:
     """The leases at one call.
 
@@ -79,7 +89,8 @@ class Fleet:
         self.rooms: dict[int, list[Room]] = {}
         self.room_of: dict[int, Room] = {}
         self.leaving: list[LeaseView] = []
-        for lease in state.leases:
+        paid_s = _paid_until_s(state, billing)
+        for lease, lease_paid_s in zip(state.leases, paid_s, strict=True):
             if lease.leaves_s is not None:
                 self.leaving.append(lease)
                 continue
@@ -87,7 +98,7 @@ class Fleet:
             if lease.ready_s is None:
                 self.booting[lease.type] += 1
                 continue
-            room = Room(lease, paid_until_s(lease, billing, state.now_s))
+            room = Room(lease, lease_paid_s)
             self.room_of[lease.number] = room
             if room.vcpus > 0:
                 self.rooms.setdefault(lease.type, []).append(room)

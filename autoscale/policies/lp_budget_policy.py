@@ -97,12 +97,10 @@ class BudgetPolicy(RollingPolicy):
 
     def _plan(self, state: ClusterState) -> tuple[int, ...]:
         backlog, now_s = self._backlog, state.now_s
+        backlog.learn(self._ratios, now_s)
         for job in backlog.jobs.values():
-            job.learn(self._ratios)
-            job.expect_ends(backlog.running, now_s)
             job.set_ranks(now_s)
         self._order()
-        backlog.forget_stack()
         backlog.rebuild_ready()
         for held in self._fleet.held.values():
             held.leaving = False

@@ -70,7 +70,6 @@ class Dated:
 
     def loads(self, state: ClusterState) -> Loads:
         """Return what all open jobs ask for."""
-        open_ = [(n, dates, dates.some) for n, dates in self.of.items() if dates.some.any()]
         running = self._running(state.now_s)
         size, n_types = len(running), len(state.catalog)
         columns = [np.array(column) for column in zip(*running, strict=True)]
@@ -79,11 +78,13 @@ class Dated:
         parts = [(columns[0].astype(np.int64), *columns[1:])]
         other = [np.full((size, n_types), np.inf)]
         owner = [np.full((size, 2), -1)]
-        if open_:
-            parts.append(_planned([dates for _, dates, _ in open_], other))
-            bundles = [np.flatnonzero(some) for _, _, some in open_]
-            numbers = np.repeat([n for n, _, _ in open_], [len(x) for x in bundles])
-            owner.append(np.stack([numbers, np.concatenate(bundles)], axis=1))
+        if self.of:
+            every = list(self.of.values())
+            some = np.concatenate([dates.some for dates in every])
+            sizes = [dates.some.size for dates in every]
+            bundles = np.concatenate([np.arange(size) for size in sizes])
+            owner.append(np.stack([np.repeat(list(self.of), sizes), bundles], axis=1)[some])
+            parts.append(_planned(every, some, other))
         kind, rate, begin_s, due_s = (np.concatenate(c) for c in zip(*parts, strict=True))
         return Loads(
             kind=kind, rate=rate, begin_s=begin_s, due_s=due_s,
@@ -95,7 +96,7 @@ class Dated:
         out = []
         for dates in self.of.values():
             job = dates.job
-            for i in np.flatnonzero(job.view.status == RUNNING).tolist():
+            for i in (job.view.status == RUNNING).nonzero()[0].tolist():
                 kind = self.kinds.of[job.view.lease[i]]
                 # A task that should have ended by now still holds its part for a moment.
                 end_s = max(job.expected_end_s(i, kind, now_s), now_s + 1.0)
@@ -123,10 +124,13 @@ class Dated:
         return float(dates.due_s[dates.bundle[i]])
 
 
-def _planned(jobs: list[Dates], other: list[FloatArray]) -> tuple[Any, ...]:
-    """Return (type, rate, from, until) of what has not started; append its rates on all types."""
+def _planned(jobs: list[Dates], some: Any, other: list[FloatArray]) -> tuple[Any, ...]:
+    """Return (type, rate, from, until) of what has not started; append its rates on all types.
+
+    ``some`` says of each bundle of all jobs whether any of it has not started.
+    """
     rest_s, share, kind, begin_s, due_s = (
-        np.concatenate([getattr(dates, name)[dates.some] for dates in jobs])
+        np.concatenate([getattr(dates, name) for dates in jobs])[some]
         for name in ("rest_s", "share", "kind", "begin_s", "due_s")
     )
     window_s = due_s - begin_s

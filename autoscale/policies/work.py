@@ -109,7 +109,7 @@ class OpenJob:
         if seen == self._seen:
             return []
         self._seen = seen
-        ready = np.flatnonzero(self.view.status == READY).tolist()
+        ready = (self.view.status == READY).nonzero()[0].tolist()
         fresh = [i for i in ready if i not in self._waits]
         self._waits = set(ready)
         return fresh

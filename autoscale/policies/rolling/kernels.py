@@ -11,6 +11,8 @@ import math
 import numba
 import numpy as np
 
+from autoscale.model.kernels import billed
+
 EPS = 1e-6
 MOST_SKIPPED = 60
 """Ready tasks that are passed over at one moment before the fleet counts as full."""
@@ -45,6 +47,67 @@ def chains(child_ptr, children, length):
 
 
 @numba.njit(cache=True)
+def corrected(stated, factor, category, spread, price_share, expected, played, cost, cheapest):
+    """Fill a job's durations as expected and as played, costs, and the least cost of each task."""
+    n, n_cols = stated.shape
+    for i in range(n):
+        cheapest[i] = np.inf
+        for c in range(n_cols):
+            expected[i, c] = stated[i, c] * factor[category[i]]
+            played[i, c] = expected[i, c] * spread[i]
+            cost[i, c] = np.inf
+            if expected[i, c] < np.inf:
+                cost[i, c] = expected[i, c] * price_share[i, c]
+                cheapest[i] = min(cheapest[i], cost[i, c])
+
+
+@numba.njit(cache=True)
+def within(expected, cost, cheapest, dear):
+    """Return how long each task takes on the fastest type that costs so many times the least."""
+    length = np.full(cheapest.size, np.inf)
+    for i in range(cheapest.size):
+        most = dear * cheapest[i] * (1 + 1e-9)
+        for c in range(expected.shape[1]):
+            if not cost[i, c] > most:
+                length[i] = min(length[i], expected[i, c])
+    return length
+
+
+@numba.njit(cache=True)
+def ahead(child_ptr, children, length, status, running, ended, end, now, tail):
+    """Return the longest chain of unended tasks and the squares along it; fill the chains after."""
+    after, squares = chains(child_ptr, children, length)
+    tail[:] = after
+    left, worst = -np.inf, 0
+    for i in range(length.size):
+        own = 0.0
+        if status[i] != ended:
+            own = tail[i] + (end[i] - now if status[i] == running else length[i])
+        if own > left:
+            left, worst = own, i
+    return left, squares[worst]
+
+
+@numba.njit(cache=True)
+def in_order(key):
+    """Return the tasks in the order of their keys, equal ones by number; and each one's place."""
+    order = np.argsort(key, kind="mergesort")
+    rank = np.empty(key.size, dtype=np.int64)
+    for r in range(key.size):
+        rank[order[r]] = r
+    return order, rank
+
+
+@numba.njit(cache=True)
+def _wait(waiting, n_waiting, rank):
+    """Put a place into the ascending first ``n_waiting`` of ``waiting``."""
+    low = np.searchsorted(waiting[:n_waiting], rank)
+    for at in range(n_waiting, low, -1):
+        waiting[at] = waiting[at - 1]
+    waiting[low] = rank
+
+
+@numba.njit(cache=True)
 def play(
     now,
     dur,
@@ -53,6 +116,8 @@ def play(
     cost_limit,
     urgent,
     key,
+    order,
+    rank,
     due,
     state,
     pending,
@@ -69,6 +134,7 @@ def play(
 ):
     """Play open work on a fleet, tasks in the order of ``key``; fill ``finish, start, place``.
 
+    ``order, rank`` are those of :func:`in_order`.
     ``state`` is 0 for what has not started, 1 for what runs (until ``end`` on ``place``), 2 for
     what has ended; ``pending`` counts unended parents, ``free`` is the room of each lease; both
     are used up. A lease starts nothing that would end after ``until``. A task is started on a
@@ -77,9 +143,10 @@ def play(
     n = key.size
     n_leases = lease_col.size
     n_cols = dur.shape[1]
-    present = np.zeros(n_cols, dtype=np.bool_)
+    # What waits stands in its order in an array: most of it is looked at often and passed over.
+    waiting = np.empty(n, dtype=np.int64)
+    n_waiting = 0
     events = [(np.inf, -1)]
-    waiting = [(np.inf, -1)]
     active = np.empty(n_leases, dtype=np.int64)
     where = np.full(n_leases, -1, dtype=np.int64)
     n_active = 0
@@ -89,8 +156,11 @@ def play(
             heapq.heappush(events, (end[i], i))
         elif state[i] == 0:
             start[i] = np.inf
-            if pending[i] == 0:
-                heapq.heappush(waiting, (key[i], i))
+    for r in range(n):
+        if state[order[r]] == 0 and pending[order[r]] == 0:
+            waiting[n_waiting] = r
+            n_waiting += 1
+    present = np.zeros(n_cols, dtype=np.bool_)
     for m in range(n_leases):
         present[lease_col[m]] = True
         if ready_at[m] > now:
@@ -99,23 +169,48 @@ def play(
             where[m] = n_active
             active[n_active] = m
             n_active += 1
-    held = [(np.inf, -1)]
+    fastest_of = np.full(n, np.inf)
+    for i in range(n):
+        for c in range(n_cols):
+            if present[c] and dur[i, c] < fastest_of[i]:
+                fastest_of[i] = dur[i, c]
+    # A lease that refused a task refuses it until it has more room, or until the task is urgent
+    # or late, when it is content with more: ``mood`` says which of the two held when it was last
+    # looked at, in turn ``seen``; ``grown`` says in which turn a lease last got more room.
+    seen = np.full(n, -1, dtype=np.int64)
+    mood = np.full(n, -1, dtype=np.int8)
+    grown = np.zeros(n_leases, dtype=np.int64)
+    fresh = np.empty(n_leases, dtype=np.int64)
+    turn = 0
     t = now
     while True:
-        skipped = 0
-        held.clear()
-        while n_active > 0 and skipped < MOST_SKIPPED and len(waiting) > 1:
-            k, i = heapq.heappop(waiting)
-            fastest = np.inf
-            for c in range(n_cols):
-                if present[c] and dur[i, c] < fastest:
-                    fastest = dur[i, c]
+        at = 0
+        kept = 0
+        n_fresh = 0
+        for a in range(n_active):
+            if grown[active[a]] == turn:
+                fresh[n_fresh] = active[a]
+                n_fresh += 1
+        while n_active > 0 and kept < MOST_SKIPPED and at < n_waiting:
+            i = order[waiting[at]]
+            k = key[i]
+            fastest = fastest_of[i]
+            is_urgent = t >= k - urgent
+            waits = t + fastest <= due[i]
+            feels = is_urgent + 2 * waits
+            since = seen[i] if mood[i] == feels else -1
+            mood[i] = feels
+            seen[i] = turn
             best = -1
             best_late = np.inf
             best_cost = np.inf
             best_room = np.inf
-            for a in range(n_active):
-                m = active[a]
+            # Of what was looked at in the turn before, only leases with more room are of use.
+            lately = since == turn - 1 and turn > 0
+            for a in range(n_fresh if lately else n_active):
+                m = fresh[a] if lately else active[a]
+                if grown[m] <= since or where[m] < 0:
+                    continue
                 c = lease_col[m]
                 f = t + dur[i, c]
                 if (
@@ -126,12 +221,12 @@ def play(
                     or need[i, 2] > free[m, 2]
                 ):
                     continue
-                if cost[i, c] > cost_limit[i] and t < k - urgent:
+                if cost[i, c] > cost_limit[i] and not is_urgent:
                     continue
                 late = f - due[i]
                 if late <= EPS:
                     late = 0.0
-                elif dur[i, c] > fastest * 1.01 and t + fastest <= due[i]:
+                elif dur[i, c] > fastest * 1.01 and waits:
                     continue
                 better = late < best_late - EPS
                 if not better and late <= best_late + EPS:
@@ -141,9 +236,11 @@ def play(
                 if better:
                     best, best_late, best_cost, best_room = m, late, cost[i, c], free[m, 0]
             if best < 0:
-                held.append((k, i))
-                skipped += 1
+                waiting[kept] = waiting[at]
+                kept += 1
+                at += 1
                 continue
+            at += 1
             state[i] = 1
             place[i] = best
             start[i] = t
@@ -156,15 +253,19 @@ def play(
                 where[last] = where[best]
                 where[best] = -1
             heapq.heappush(events, (t + dur[i, lease_col[best]], i))
-        for j in range(len(held)):
-            heapq.heappush(waiting, held[j])
+        if kept < at:
+            for r in range(at, n_waiting):
+                waiting[kept + r - at] = waiting[r]
+            n_waiting -= at - kept
         if len(events) <= 1:
             break
+        turn += 1
         t = events[0][0]
         while len(events) > 1 and events[0][0] <= t + EPS:
             _, i = heapq.heappop(events)
             if i >= n:
                 m = i - n
+                grown[m] = turn
                 if where[m] < 0 and free[m, 0] > 0:
                     where[m] = n_active
                     active[n_active] = m
@@ -174,6 +275,7 @@ def play(
             state[i] = 2
             m = place[i]
             if m >= 0:
+                grown[m] = turn
                 for r in range(3):
                     free[m, r] += need[i, r]
                 if where[m] < 0 and free[m, 0] > 0 and ready_at[m] <= t + EPS:
@@ -184,19 +286,20 @@ def play(
                 c = children[e]
                 pending[c] -= 1
                 if pending[c] == 0 and state[c] == 0:
-                    heapq.heappush(waiting, (key[c], c))
+                    _wait(waiting, n_waiting, rank[c])
+                    n_waiting += 1
 
 
 @numba.njit(cache=True)
-def judge(finish, running, job, place, deadline, doubt, worth, n_leases):
-    """Return what expected misses are worth, when jobs end, and when leases end their last task.
+def judge(finish, running, job, place, deadline, doubt, worth, last, used):
+    """Return what expected misses are worth; fill when jobs and leases end their last task.
 
     A job that is expected to end at a time misses its deadline with the probability of a normal
     error of standard deviation ``doubt``; what is later still costs a little more. A job or lease
     without anything to end ends at 0, a job that never ends at infinity.
     """
-    last = np.zeros(deadline.size)
-    used = np.zeros(n_leases)
+    last[:] = 0.0
+    used[:] = 0.0
     for i in range(finish.size):
         if running[i] == 2:
             continue
@@ -213,4 +316,60 @@ def judge(finish, running, job, place, deadline, doubt, worth, n_leases):
             continue
         miss = 0.5 * math.erfc(-late / doubt[j] / math.sqrt(2.0))
         total += worth[j] * (miss + LATER * min(1.0, max(0.0, late) / 3600.0))
-    return total, last, used
+    return total
+
+
+@numba.njit(cache=True)
+def play_fleet(
+    now, dur, need, cost, cost_limit, boot, key, order, rank, due, running, pending, child_ptr,
+    children, place_held, end, job, deadline, doubt, worth, column_held, ready_held, free_held,
+    requested_held, paid_held, until_held, room, price, quantum, minimum, coarse, extra_column,
+    extra_count, extra_at, finish, start, place, last, charge,
+):  # fmt: skip
+    """Play open work on the held leases and extra ones; return what expected misses are worth.
+
+    Fills ``finish, start, place, last`` and what each lease is charged up to its last task, USD,
+    see :meth:`autoscale.policies.rolling.outlook.Outlook.play`. One call of compiled code, because
+    a plan takes dozens of plays.
+    """
+    n_held = column_held.size
+    n_leases = charge.size
+    column = np.empty(n_leases, dtype=np.int64)
+    ready = np.empty(n_leases)
+    until = np.full(n_leases, np.inf)
+    free = np.empty((n_leases, 3))
+    requested = np.empty(n_leases)
+    column[:n_held] = column_held
+    ready[:n_held] = ready_held
+    until[:n_held] = until_held
+    free[:n_held] = free_held
+    requested[:n_held] = requested_held
+    m = n_held
+    for e in range(extra_column.size):
+        for _ in range(extra_count[e]):
+            column[m] = extra_column[e]
+            ready[m] = extra_at[e] + boot
+            free[m] = room[extra_column[e]]
+            requested[m] = extra_at[e]
+            m += 1
+    state = running.copy()
+    place[:] = place_held
+    start[:] = np.nan
+    play(
+        now, dur, need, cost, cost_limit, boot, key, order, rank, due, state, pending.copy(),
+        child_ptr, children, place, end, column, ready, until, free, finish, start,
+    )  # fmt: skip
+    used = np.empty(n_leases)
+    regret = judge(finish, running, job, place, deadline, doubt, worth, last, used)
+    for m in range(n_leases):
+        held_s = max(used[m], now) - requested[m]
+        if m >= n_held and used[m] <= 0:
+            billed_s = 0.0
+        elif not coarse:
+            billed_s = billed(held_s, quantum, minimum)
+        elif m < n_held:
+            billed_s = max(held_s, paid_held[m] - requested[m])
+        else:
+            billed_s = max(held_s, quantum, minimum)
+        charge[m] = price[column[m]] * billed_s
+    return regret

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from autoscale.model.arrays import FloatArray
 
 PRIOR_SD = 0.1
 """Noise of runtimes that is reckoned with before anything is known, as a share of the estimate."""
@@ -30,9 +36,11 @@ class RuntimeRatios:
         self._squares = PRIOR_WEIGHT * PRIOR_SD**2
         self._freedom = PRIOR_WEIGHT
         self._bias_squares = PRIOR_WEIGHT * PRIOR_BIAS**2
+        self._known: dict[tuple[str, ...], tuple[FloatArray, FloatArray]] = {}
 
     def observe(self, category: str, ratio: float) -> None:
         """Take note that a task took ``ratio`` times its estimate."""
+        self._known.clear()
         n = self._count.get(category, 0.0)
         if n:  # the deviation from what was known before, as if by one further observation
             deviation = (ratio - self._sum[category] / n) / math.sqrt(1 + 1 / n)
@@ -63,6 +71,19 @@ class RuntimeRatios:
         n = self._count.get(category, 0.0)
         noise, bias = self.sd**2, self.bias**2
         return math.sqrt(noise * bias / (noise + n * bias)) if noise + n * bias > 0 else 0.0
+
+    def corrections(self, categories: tuple[str, ...]) -> tuple[FloatArray, FloatArray]:
+        """Return the mean ratio and the doubt of each category; the same arrays until more is seen.
+
+        Jobs of a stream have few categories, and all open jobs ask whenever a plan is made.
+        """
+        found = self._known.get(categories)
+        if found is None:
+            found = self._known[categories] = (
+                np.array([self.mean(c) for c in categories]),
+                np.array([self.doubt(c) for c in categories]),
+            )
+        return found
 
     @property
     def observations(self) -> float:

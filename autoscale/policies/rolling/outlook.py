@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.policies.protocol import RUNNING
+from autoscale.policies.protocol import ENDED, RUNNING
 from autoscale.policies.rolling.cover import buckets_of, groups_of, least_fleet
 
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ class Outlook:
         )[self._index]
         self._price = catalog.price_per_s[self._index]
         self._leases(boots, caution)
-        limit = self._stack["limit"]
-        self._limit = np.full_like(limit, np.inf) if fleet.coarse else limit
         self.worth_usd = float(self._stack["worth_usd"].mean()) if backlog.jobs else 0.0
 
     def _leases(self, boots: BootTimes, caution: Caution) -> None:
@@ -145,86 +144,67 @@ class Outlook:
         """
         from autoscale.policies.rolling import kernels
 
-        stack = self._stack
-        column, ready, until, free, requested = self._with(extra, ending or {})
-        n = stack["job"].size
-        finish, start = np.full(n, np.inf), np.full(n, np.nan)
-        place, state = self._place.copy(), stack["state"].copy()
-        kernels.play(
-            self.now_s,
-            stack["dur"],
-            stack["need"],
-            stack["cost"],
-            self._limit,
-            self.boot_s,
-            stack["key"],
-            stack["due"],
-            state,
-            stack["pending"].copy(),
-            stack["child_ptr"],
-            stack["children"],
-            place,
-            stack["end"],
-            column,
-            ready,
-            until,
-            free,
+        n = self._place.size
+        finish, start, place = np.empty(n), np.empty(n), np.empty(n, dtype=np.int64)
+        last_s = np.empty(self._stack["deadline_s"].size)
+        charge_usd = np.empty(len(self.numbers) + sum(e.count for e in extra))
+        play_fleet: Any = kernels.play_fleet
+        regret_usd = play_fleet(
+            *self._work,
+            *self._held,
+            self._ended(ending) if ending else self._until,
+            *self._terms,
+            np.array([e.column for e in extra], dtype=np.int64),
+            np.array([e.count for e in extra], dtype=np.int64),
+            np.array([e.at_s for e in extra], dtype=np.float64),
             finish,
             start,
-        )
-        regret_usd, last_s, used_s = kernels.judge(
-            finish,
-            stack["state"],
-            stack["job"],
             place,
-            stack["deadline_s"],
-            stack["doubt_s"],
-            stack["worth_usd"],
-            column.size,
+            last_s,
+            charge_usd,
         )
-        cost_usd = self._charge(column, requested, used_s)
+        # Of long quanta, what comes after what is paid (a new lease pays one) counts in proportion:
+        # which lease takes that work is still open, and so is what else will fill the quantum.
+        cost_usd = math.fsum(charge_usd.tolist())
         return Played(regret_usd, cost_usd, finish, start, place, last_s)
 
-    def _charge(self, column: IntArray, requested: FloatArray, used_s: FloatArray) -> float:
-        """Return what leases are charged up to their last task, USD.
+    def _ended(self, ending: Mapping[int, float]) -> FloatArray:
+        """Return until when leases start anything, with some given back at a time."""
+        until = self._until.copy()
+        for number, at_s in ending.items():
+            if number in self._position:
+                at = self._position[number]
+                until[at] = min(until[at], at_s)
+        return until
 
-        Of long quanta, what comes after what is paid (a new lease pays one) counts in proportion:
-        which lease takes that work is still open, and so is what else will fill the quantum.
-        """
-        billing = self.fleet.billing
-        n_held = len(self.numbers)
-        held_s = np.maximum(used_s, self.now_s) - requested
-        unused = used_s <= 0
-        unused[:n_held] = False
-        price = np.where(unused, 0.0, self._price[column])
-        if not self.fleet.coarse:
-            return math.fsum(price * billing.billed_array_s(held_s))
-        paid_s = np.full(column.size, max(billing.quantum_s, billing.minimum_s))
-        paid_s[:n_held] = self._paid - requested[:n_held]
-        return math.fsum(price * np.maximum(held_s, paid_s))
+    @cached_property
+    def _work(self) -> tuple[Any, ...]:
+        """The arguments of a play that do not depend on the fleet."""
+        from autoscale.policies.rolling import kernels
 
-    def _with(
-        self, extra: Sequence[Extra], ending: Mapping[int, float]
-    ) -> tuple[IntArray, FloatArray, FloatArray, FloatArray, FloatArray]:
-        until = self._until
-        if ending:
-            until = until.copy()
-            for number, at_s in ending.items():
-                if number in self._position:
-                    at = self._position[number]
-                    until[at] = min(until[at], at_s)
-        if not extra:
-            return self._column, self._ready, until, self._free.copy(), self._requested
-        counts = [e.count for e in extra]
-        column = np.repeat([e.column for e in extra], counts)
-        start_s = np.repeat([e.at_s for e in extra], counts)
+        stack = self._stack
+        limit = stack["limit"]
+        if self.fleet.coarse:
+            limit = np.full_like(limit, np.inf)
+        order, rank = kernels.in_order(stack["key"])
         return (
-            np.concatenate([self._column, column]),
-            np.concatenate([self._ready, start_s + self.boot_s]),
-            np.concatenate([until, np.full(column.size, np.inf)]),
-            np.concatenate([self._free, self._room[column]]),
-            np.concatenate([self._requested, start_s]),
-        )
+            self.now_s, stack["dur"], stack["need"], stack["cost"], limit, self.boot_s,
+            stack["key"], order, rank, stack["due"], stack["state"], stack["pending"],
+            stack["child_ptr"], stack["children"], self._place, stack["end"], stack["job"],
+            stack["deadline_s"], stack["doubt_s"], stack["worth_usd"],
+        )  # fmt: skip
+
+    @cached_property
+    def _held(self) -> tuple[Any, ...]:
+        """The arguments that tell of the held leases."""
+        return self._column, self._ready, self._free, self._requested, self._paid
+
+    @cached_property
+    def _terms(self) -> tuple[Any, ...]:
+        """The arguments that tell what leases have and cost."""
+        billing = self.fleet.billing
+        terms = (float(billing.quantum_s), float(billing.minimum_s), self.fleet.coarse)
+        return self._room, self._price, *terms
 
     def first_use_s(self, played: Played) -> dict[int, float]:
         """Return when each held lease next starts a task; infinite for never."""
@@ -309,9 +289,20 @@ def warm_up() -> None:
 
     one, whole = np.ones(1), np.zeros(1, dtype=np.int64)
     pointers, nobody = np.zeros(2, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    finish, start, place, state = np.zeros(1), np.zeros(1), whole - 1, whole.copy()
     table, need = np.ones((1, 1)), np.ones((1, 3))
-    tasks = (table, need, table, one, 0.0, one, one, state, whole.copy(), pointers, nobody)
-    fleet = (place, one, whole, np.zeros(1), one * 9, np.ones((1, 3)))
-    kernels.play(0.0, *tasks, *fleet, finish, start)
-    kernels.judge(finish, state, whole, place, one, one, one, 1)
+    tasks = (table, need, table, one, 0.0, one, *kernels.in_order(one), one, whole, whole)
+    jobs = (pointers, nobody, whole - 1, one, whole, one, one, one)
+    held = (whole, np.zeros(1), np.ones((1, 3)), one, one, one * 9)
+    terms = (np.ones((1, 3)), one, 1.0, 60.0, False, nobody, nobody, np.zeros(0))
+    filled = (np.zeros(1), np.zeros(1), whole - 1, np.zeros(1), np.zeros(1))
+    play_fleet: Any = kernels.play_fleet
+    play_fleet(0.0, *tasks, *jobs, *held, *terms, *filled)
+    members, status = np.zeros(0, dtype=np.int32), np.zeros(1, dtype=np.int8)
+    for part in (fixed := (pointers.copy(), members, status)):
+        part.flags.writeable = False  # as those of a workflow are
+    kernels.ahead(*fixed[:2], one, fixed[2], RUNNING, ENDED, one, 0.0, np.zeros(1))
+    kernels.within(table, table, one, 1.0)
+    category = np.zeros(1, dtype=np.int32)
+    category.flags.writeable = False
+    correct: Any = kernels.corrected
+    correct(table, one, category, one, table, *np.empty((3, 1, 1)), np.empty(1))

@@ -13,8 +13,6 @@ from autoscale.policies.rolling.fleet import COARSE_S
 from autoscale.policies.rolling.offers import LADDER, choose_types, share_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.policies.protocol import JobView
     from autoscale.policies.rolling.learning import RuntimeRatios
@@ -61,15 +59,13 @@ FLOOR_S = 3.0
 GOLDEN = 0.6180339887498949
 
 
-def spread(phase: Any, noise: float) -> FloatArray:
-    """Return factors of mean 1 that are spread as runtimes are: lognormal quantiles at phases.
+def spread(normal: FloatArray, noise: float) -> FloatArray:
+    """Return factors of mean 1 that are spread as runtimes are: lognormal, from normal quantiles.
 
     Plays with them see that of many parallel tasks some take long.
     """
-    from scipy.special import ndtri
-
     sd = np.log1p(noise**2) ** 0.5
-    out: FloatArray = np.exp(sd * ndtri(phase) - 0.5 * sd**2)
+    out: FloatArray = np.exp(sd * normal - 0.5 * sd**2)
     return out
 
 
@@ -85,6 +81,8 @@ class JobWork:
     """
 
     def __init__(self, view: JobView, columns: tuple[int, ...]) -> None:
+        from scipy.special import ndtri
+
         self.view = view
         self.problem = view.job.problem
         w = self.problem.workflow
@@ -96,35 +94,45 @@ class JobWork:
         self.deadline_s = np.inf if deadline_s is None else view.job.arrival_s + deadline_s
         self.rung = 0
         number = view.first + np.arange(self.n)
-        self._phase = (0.5 + GOLDEN * number) % 1.0
+        self._normal = ndtri((0.5 + GOLDEN * number) % 1.0)
+        self._present = np.unique(w.category)
+        self._tail = np.zeros(self.n)
         self.set_columns(columns)
 
     def set_columns(self, columns: tuple[int, ...]) -> None:
         """Consider other types."""
         index = np.array(columns)
         everyone = np.arange(self.n)
-        stated = self.problem.duration_s[self.problem.task_class][:, index]
+        stated = np.ascontiguousarray(self.problem.duration_s[self.problem.task_class][:, index])
         shares = share_of(self.problem, everyone)[:, index]
         self.stated = stated
         self._price = self.problem.catalog.price_per_s[index]
-        self._price_share = shares * self._price
+        self._known: object = None
+        self._price_share = np.ascontiguousarray(shares * self._price)
 
     def learn(self, ratios: RuntimeRatios) -> None:
         """Correct the durations by what has been learnt and start on the lowest rung."""
+        from autoscale.policies.rolling import kernels
+
         w = self.problem.workflow
-        factor = np.array([ratios.mean(c) for c in w.categories])[w.category]
-        doubt = np.array([ratios.doubt(c) for c in w.categories])[w.category]
-        self.doubt = float(doubt.max(initial=0.0))
+        known = ratios.corrections(w.categories)
+        if known is self._known:  # nothing has been seen since
+            return
+        self._known = known
+        factor, doubt = known
+        self.doubt = float(doubt[self._present].max(initial=0.0))
         self.noise = ratios.sd
-        self.expected = self.stated * factor[:, None]
-        self.played = self.expected * spread(self._phase, self.noise)[:, None]
-        self.cost = np.where(np.isfinite(self.expected), self.expected * self._price_share, np.inf)
-        self.cheapest = self.cost.min(axis=1)
+        tables = self.expected, self.played, self.cost = np.empty((3, *self.stated.shape))
+        self.cheapest = np.empty(self.n)
+        factors = factor, w.category, spread(self._normal, self.noise)
+        correct: Any = kernels.corrected
+        correct(self.stated, *factors, self._price_share, *tables, self.cheapest)
 
     def reference_s(self, rung: int) -> FloatArray:
         """Return how long each task takes on the fastest type within a rung's cost."""
-        dear = self.cost > LADDER[rung] * self.cheapest[:, None] * (1 + 1e-9)
-        out: FloatArray = np.where(dear, np.inf, self.expected).min(axis=1)
+        from autoscale.policies.rolling import kernels
+
+        out: FloatArray = kernels.within(self.expected, self.cost, self.cheapest, LADDER[rung])
         return out
 
     def choose_rung(self, now_s: float, boot_s: float, caution: Caution) -> None:
@@ -171,25 +179,20 @@ class JobWork:
         """Return how long the unended tasks take in all, each on its fastest type."""
         return float(self.stated.min(axis=1)[self.view.status != ENDED].sum())
 
-    def expect_ends(self, running: Mapping[int, int], now_s: float) -> None:
-        """Set when running tasks are expected to end; who is late may stay so for a while."""
-        for local in np.flatnonzero(self.view.status == RUNNING).tolist():
-            column = running[self.view.first + local]
-            took_s = float(self.expected[local, column])
-            end_s = float(self.view.start_s[local]) + took_s
-            self.end_estimate_s[local] = max(end_s, now_s + max(0.1, self.noise) * took_s)
+    def expect_end(self, local: int, column: int, now_s: float) -> None:
+        """Set when a running task is expected to end; who is late may stay so for a while."""
+        took_s = float(self.expected[local, column])
+        end_s = float(self.view.start_s[local]) + took_s
+        self.end_estimate_s[local] = max(end_s, now_s + max(0.1, self.noise) * took_s)
 
     def _left(self, length: FloatArray, now_s: float) -> tuple[float, float]:
         """Return the longest chain of unended tasks, and how well its length is known."""
         from autoscale.policies.rolling import kernels
 
-        w, status = self.problem.workflow, self.view.status
-        self._tail, squares = kernels.chains(w.child_ptr, w.children, length)
-        length = np.where(status == RUNNING, self.end_estimate_s - now_s, length)
-        ahead = np.where(status == ENDED, 0.0, self._tail + length)
-        worst = int(np.argmax(ahead))
-        left_s = float(ahead[worst])
-        variance = self.noise**2 * float(squares[worst]) + (self.doubt * left_s) ** 2
+        w = self.problem.workflow
+        state = self.view.status, RUNNING, ENDED, self.end_estimate_s, now_s
+        left_s, squares = kernels.ahead(w.child_ptr, w.children, length, *state, self._tail)
+        variance = self.noise**2 * squares + (self.doubt * left_s) ** 2
         return left_s, (variance + FLOOR_S**2) ** 0.5
 
 
@@ -265,16 +268,20 @@ class Backlog:
 
     def correct(self, ratios: RuntimeRatios, now_s: float, caution: Caution) -> None:
         """Bring durations, windows and the order of ready tasks to what is known now."""
+        self.learn(ratios, now_s)
         for job in self.jobs.values():
-            job.learn(ratios)
-            job.expect_ends(self.running, now_s)
             job.set_windows(now_s, caution)
-        self.forget_stack()
         self.rebuild_ready()
 
-    def forget_stack(self) -> None:
-        """Drop the joined columns, after durations have changed."""
-        self._stack = None
+    def learn(self, ratios: RuntimeRatios, now_s: float) -> None:
+        """Correct durations, and when running tasks are expected to end."""
+        for job in self.jobs.values():
+            job.learn(ratios)
+        for task, column in self.running.items():
+            job = self.job_of(task)
+            local = task - job.view.first
+            if job.view.status[local] == RUNNING:
+                job.expect_end(local, column, now_s)
 
     def stacked(self) -> dict[str, Any]:
         """Return the columns of all open jobs' tasks, one job after another."""
@@ -282,6 +289,8 @@ class Backlog:
         if self._stack is None:
             self._stack = _static(jobs)
         out = dict(self._stack)
+        out["dur"] = np.concatenate([job.played for job in jobs])
+        out["cost"] = np.concatenate([job.cost for job in jobs])
         for name in ("key", "due", "limit"):
             out[name] = _joined([getattr(job, name) for job in jobs])
         status = _joined([job.view.status for job in jobs])
@@ -307,8 +316,6 @@ def _static(jobs: list[JobWork]) -> dict[str, Any]:
     children = [w.children + at for w, at in zip(flows, first[:-1], strict=True)]
     tasks: list[IntArray] = [np.arange(job.n) + job.view.first for job in jobs]
     return {
-        "dur": np.concatenate([job.played for job in jobs]),
-        "cost": np.concatenate([job.cost for job in jobs]),
         "need": np.concatenate([job.need for job in jobs]),
         "child_ptr": ptr,
         "children": _joined(children).astype(np.int64),

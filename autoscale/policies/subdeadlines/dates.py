@@ -7,18 +7,20 @@ the deadline; the time is shared out along chains in proportion to durations.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from autoscale.model.arrays import csr
-from autoscale.policies.protocol import ENDED, RUNNING
+from autoscale.policies.protocol import RUNNING
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray, Int32Array, IntArray
     from autoscale.policies.work import OpenJob
 
 Rule: TypeAlias = Literal["scs", "gain", "soonest"]
+RULES = get_args(Rule)
+"""In the order of the kernels' numbers."""
 
 EXACT = 500
 """Bundles above which upgrades are made several at a time, by their own seconds saved."""
@@ -118,87 +120,24 @@ class Dates:
         """
         from autoscale.policies.subdeadlines import kernels
 
-        job, problem = self.job, self.job.problem
+        job, size = self.job, self.some.size
         status = job.view.status
         end_s = np.full(len(job), now_s)
-        for i in np.flatnonzero(status == RUNNING).tolist():
+        for i in (status == RUNNING).nonzero()[0].tolist():
             end_s[i] = job.expected_end_s(i, kind_of[job.view.lease[i]], now_s)
-        begin, rest, usd, some = kernels.remaining(
-            self.bundle, self.kind.size, problem.task_class, job.table_s, self._usd,
-            np.array(status), end_s, now_s, entry_s,
+        limit = job.due_s - slack * max(0.0, job.due_s - now_s) if slack else job.due_s
+        self.kind, self.some = np.empty(size, dtype=np.int32), np.empty(size, dtype=np.bool_)
+        self.rest_s = np.empty(self.share.shape)
+        self.work_s, self.begin_s, self.due_s = np.empty((3, size))
+        self.makespan_s, self.usd_per_hour = kernels.assign(
+            RULES.index(self._rule), *self._graph, self.bundle, job.problem.task_class,
+            job.table_s, self._usd, status, end_s, now_s, entry_s, job.due_s, limit,
+            usd_per_hour, MOST, EXACT, self.kind, self.rest_s, self.some, self.work_s,
+            self.begin_s, self.due_s, self.task_due_s,
         )  # fmt: skip
-        self.kind = kernels.cheapest(rest, usd, some)
-        self.rest_s, self.some = rest, some
-        if self._rule == "soonest":
-            kernels.speed_up(
-                *self._graph, begin, rest, usd, some, self.kind, now_s, usd_per_hour, MOST
-            )
-        elif np.isfinite(job.due_s):
-            self._upgrade(begin, usd, job.due_s - slack * max(0.0, job.due_s - now_s))
-        held = self.work_s = rest[np.arange(some.size), self.kind]
-        finish = kernels.finishes(*self._graph[:2], begin, held)
-        self.makespan_s = float(finish.max())
-        self.usd_per_hour = kernels.hourly_usd(usd, self.kind, self.makespan_s - now_s)
-        limit = max(self.makespan_s, job.due_s) if np.isfinite(job.due_s) else self.makespan_s
-        if self._rule == "soonest":
-            self.begin_s, self.due_s = finish - held, finish
-        elif self._rule == "gain":
-            self.begin_s = finish - held
-            self.due_s = limit - kernels.tails(*self._graph[2:], held) + held
-        else:
-            order = np.argsort(-finish, kind="stable")
-            self.begin_s, self.due_s = kernels.windows(
-                *self._graph, begin, held, some, float(limit), order
-            )
-        open_ = status < RUNNING
-        self.task_due_s[open_] = self.due_s[self.bundle[open_]]
-
-    def _upgrade(self, begin: FloatArray, usd: FloatArray, limit: float) -> None:
-        from autoscale.policies.subdeadlines import kernels
-
-        rest, kind = self.rest_s, self.kind
-        if self._rule == "scs":
-            kernels.upgrade(*self._graph, begin, rest, usd, self.some, kind, limit, EXACT)
-        else:
-            self.kind = _gained(self._graph, begin, rest, usd, kind, limit)
 
     @property
     def started(self) -> bool:
         """Whether any task of the job has started."""
         status = self.job.view.status
-        return bool(((status == RUNNING) | (status == ENDED)).any())
-
-
-def _gained(
-    graph: tuple[IntArray, Int32Array, IntArray, Int32Array],
-    begin: FloatArray,
-    rest: FloatArray,
-    usd: FloatArray,
-    start: Int32Array,
-    limit: float,
-) -> Int32Array:
-    """Return types after the fewest of GAIN's upgrades, the best value first, that are in time.
-
-    Their order does not depend on the makespan, which only falls: their number is bisected.
-    """
-    from autoscale.policies.subdeadlines import kernels
-    from autoscale.schedulers.upgrades.kernels import all_upgrades
-
-    weight, owner, to = all_upgrades(rest, usd, start)
-    order = np.argsort(-weight, kind="stable")
-    owner, to = owner[order], to[order]
-
-    def after(count: int) -> Int32Array:
-        out = start.copy()
-        out[owner[:count]] = to[:count]
-        return out
-
-    low, high = 0, owner.size
-    at = np.arange(start.size)
-    while low < high:
-        middle = (low + high) // 2
-        if kernels.finishes(*graph[:2], begin, rest[at, after(middle)]).max() <= limit + 1e-9:
-            high = middle
-        else:
-            low = middle + 1
-    return after(low)
+        return bool((status >= RUNNING).any())

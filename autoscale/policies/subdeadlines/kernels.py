@@ -5,7 +5,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from autoscale.policies.subdeadlines.windows.kernels import finishes, tails, windows
+from autoscale.schedulers.upgrades.kernels import all_upgrades
+
 EPS = 1e-9
+SCS, GAIN, SOONEST = range(3)
+"""Rules, see :class:`~autoscale.policies.subdeadlines.dates.Dates`."""
 
 
 @numba.njit(cache=True)
@@ -79,30 +84,6 @@ def cheapest(rest, usd, some):
             ):
                 best = k
         out[b] = max(best, 0)
-    return out
-
-
-@numba.njit(cache=True)
-def finishes(parent_ptr, parents, begin, held):
-    """Return when each bundle ends at the earliest."""
-    out = np.empty(held.size)
-    for b in range(held.size):
-        t = begin[b]
-        for e in range(parent_ptr[b], parent_ptr[b + 1]):
-            t = max(t, out[parents[e]])
-        out[b] = t + held[b]
-    return out
-
-
-@numba.njit(cache=True)
-def tails(child_ptr, children, held):
-    """Return the longest chain that begins with each bundle."""
-    out = np.empty(held.size)
-    for b in range(held.size - 1, -1, -1):
-        t = 0.0
-        for e in range(child_ptr[b], child_ptr[b + 1]):
-            t = max(t, out[children[e]])
-        out[b] = t + held[b]
     return out
 
 
@@ -285,124 +266,67 @@ def speed_up(
 
 
 @numba.njit(cache=True)
-def _push_down(child_ptr, children, held, dated, soonest, queue, inside, first):
-    """Let the children of what was dated begin later, and theirs."""
-    head, size = 0, 1
-    queue[0] = first
-    n = held.size
-    while size:
-        b = queue[head]
-        head = (head + 1) % n
-        size -= 1
-        inside[b] = False
-        free = soonest[b] if dated[b] else soonest[b] + held[b]
-        for e in range(child_ptr[b], child_ptr[b + 1]):
-            c = children[e]
-            if not dated[c] and soonest[c] < free:
-                soonest[c] = free
-                if not inside[c]:
-                    inside[c] = True
-                    queue[(head + size) % n] = c
-                    size += 1
+def gained(parent_ptr, parents, begin, rest, usd, kind, limit):
+    """Make the fewest of GAIN's upgrades, the best value first, that are in time, in place.
 
-
-@numba.njit(cache=True)
-def _push_up(parent_ptr, parents, held, dated, latest, queue, inside, first):
-    """Let the parents of what was dated end earlier, and theirs."""
-    head, size = 0, 1
-    queue[0] = first
-    n = held.size
-    while size:
-        b = queue[head]
-        head = (head + 1) % n
-        size -= 1
-        inside[b] = False
-        due = latest[b] if dated[b] else latest[b] - held[b]
-        for e in range(parent_ptr[b], parent_ptr[b + 1]):
-            p = parents[e]
-            if not dated[p] and latest[p] > due:
-                latest[p] = due
-                if not inside[p]:
-                    inside[p] = True
-                    queue[(head + size) % n] = p
-                    size += 1
-
-
-@numba.njit(cache=True)
-def windows(parent_ptr, parents, child_ptr, children, begin, held, some, limit, order):
-    """Return from when and until when each bundle may run, (T0, T1).
-
-    The chain to the bundle that ends last is dated first; then, from what is dated upwards, chains
-    of parents that have no date, the latest-ending parent first. The time between what a chain
-    hangs on is shared out in proportion to durations. If the limit is too tight, the makespan
-    takes its place. ``order`` has the bundles by when they end at the earliest, the last first.
+    Their order does not depend on the makespan, which only falls: their number is bisected.
     """
-    n = held.size
-    finish = finishes(parent_ptr, parents, begin, held)
-    limit = max(limit, finish.max())
-    soonest = finish - held
-    latest = limit - tails(child_ptr, children, held) + held
-    t0, t1 = np.empty(n), np.empty(n)
-    dated = np.zeros(n, dtype=np.bool_)
-    for b in range(n):
-        if not some[b]:
-            # Ended, or about to end whatever is planned.
-            dated[b] = True
-            t0[b] = t1[b] = soonest[b] = latest[b] = finish[b]
-    queue = np.empty(max(n, 1), dtype=np.int64)
-    inside = np.zeros(n, dtype=np.bool_)
-    stack = np.empty(n, dtype=np.int64)
-    path = np.empty(n, dtype=np.int64)
-    for last in order:
-        # Every bundle that nothing dated hangs on ends a chain: the sinks, the latest first.
-        if dated[last] or child_ptr[last + 1] > child_ptr[last]:
-            continue
-        top = 0
-        stack[0] = -1 - last
-        while top >= 0:
-            at = stack[top]
-            start = -1
-            if at < 0:
-                start = -1 - at
-                top -= 1
-            else:
-                for e in range(parent_ptr[at], parent_ptr[at + 1]):
-                    p = parents[e]
-                    if not dated[p] and (start < 0 or finish[p] > finish[start]):
-                        start = p
-                if start < 0:
-                    top -= 1
-                    continue
-            size = 0
-            while start >= 0:
-                path[size] = start
-                size += 1
-                above = -1
-                for e in range(parent_ptr[start], parent_ptr[start + 1]):
-                    p = parents[e]
-                    if not dated[p] and (above < 0 or finish[p] > finish[above]):
-                        above = p
-                start = above
-            total, passed = 0.0, 0.0
-            for y in range(size):
-                total += held[path[y]]
-            open_s, close_s = soonest[path[size - 1]], latest[path[0]]
-            free = open_s
-            for y in range(size - 1, -1, -1):
-                b = path[y]
-                passed += held[b]
-                part = passed / total if total > 0.0 else 1.0
-                t0[b] = max(free, soonest[b])
-                t1[b] = min(max(t0[b] + held[b], open_s + part * (close_s - open_s)), latest[b])
-                free = t1[b]
-            for y in range(size):
-                b = path[y]
-                dated[b] = True
-                latest[b], soonest[b] = t0[b], t1[b]
-            for y in range(size - 1, -1, -1):
-                b = path[y]
-                _push_down(child_ptr, children, held, dated, soonest, queue, inside, b)
-                _push_up(parent_ptr, parents, held, dated, latest, queue, inside, b)
-                top += 1
-                stack[top] = b
-    return t0, t1
+    weight, owner, to = all_upgrades(rest, usd, kind)
+    order = np.argsort(-weight, kind="mergesort")
+    low, high = 0, owner.size
+    held = np.empty(kind.size)
+    while low < high:
+        middle = (low + high) // 2
+        for b in range(kind.size):
+            held[b] = rest[b, kind[b]]
+        for at in order[:middle]:
+            held[owner[at]] = rest[owner[at], to[at]]
+        if finishes(parent_ptr, parents, begin, held).max() <= limit + EPS:
+            high = middle
+        else:
+            low = middle + 1
+    for at in order[:low]:
+        kind[owner[at]] = to[at]
+
+
+@numba.njit(cache=True)
+def assign(
+    rule, parent_ptr, parents, child_ptr, children, bundle, cls, duration, cost, status, end_s,
+    now, entry, due, limit, per_hour, most, exact,
+    kind, rest, some, work, begin_s, due_s, task_due_s,
+):  # fmt: skip
+    """Assign types and windows to what has not started; return (makespan, cost per hour).
+
+    Fills what follows ``exact``, see :meth:`autoscale.policies.subdeadlines.dates.Dates.assign`.
+    One call of compiled code, because it is made for every open job whenever a plan is.
+    """
+    size = kind.size
+    begin, rest[:], usd, some[:] = remaining(
+        bundle, size, cls, duration, cost, status, end_s, now, entry
+    )
+    kind[:] = cheapest(rest, usd, some)
+    graph = (parent_ptr, parents, child_ptr, children)
+    if rule == SOONEST:
+        speed_up(*graph, begin, rest, usd, some, kind, now, per_hour, most)
+    elif due < np.inf and rule == SCS:
+        upgrade(*graph, begin, rest, usd, some, kind, limit, exact)
+    elif due < np.inf:
+        gained(parent_ptr, parents, begin, rest, usd, kind, limit)
+    for b in range(size):
+        work[b] = rest[b, kind[b]]
+    finish = finishes(parent_ptr, parents, begin, work)
+    makespan = finish.max()
+    last = max(makespan, due) if due < np.inf else makespan
+    if rule == SOONEST:
+        begin_s[:] = finish - work
+        due_s[:] = finish
+    elif rule == GAIN:
+        begin_s[:] = finish - work
+        due_s[:] = last - tails(child_ptr, children, work) + work
+    else:
+        order = np.argsort(-finish, kind="mergesort")
+        begin_s[:], due_s[:] = windows(*graph, begin, work, some, last, order)
+    for i in range(bundle.size):
+        if status[i] < 3:
+            task_due_s[i] = due_s[bundle[i]]
+    return makespan, hourly_usd(usd, kind, makespan - now)

@@ -1,0 +1,1 @@
+"""Windows of paths: the time to the deadline shared out along chains."""
