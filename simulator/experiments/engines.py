@@ -104,6 +104,10 @@ class Processes:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
+        # Workers that have grown are replaced between jobs, which costs nothing but the start.
+        self._filters = warnings.catch_warnings()
+        self._filters.__enter__()
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
         self._executor = self._made()
 
     def _made(self) -> Any:
@@ -140,6 +144,7 @@ class Processes:
     def close(self, *, now: bool) -> None:
         """End the processes."""
         self._executor.shutdown(wait=True, kill_workers=now)
+        self._filters.__exit__(None, None, None)
 
 
 class Cluster:
