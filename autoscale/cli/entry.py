@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 DONE, BAD_INPUT, INFEASIBLE, PARTLY_DONE = 0, 2, 3, 5
 DEFECT, INTERRUPTED, BROKEN_PIPE = 70, 130, 141
 
-_EPILOGUE = (
-    "Example: autoscale plan example:montage --deadline 10m --types 'c7*,m7*' -o plan.json "
-    "--gantt plan.png"
-)
+_EXAMPLE = "plan example:montage --deadline 10m --types 'c7*,m7*' -o plan.json --gantt plan.png"
 
 
 def build_app() -> App:
@@ -48,7 +45,7 @@ def build_app() -> App:
         name="autoscale",
         help="Plan a workflow on rented cloud machines for a deadline or a budget, and say how "
         "far at most the plan is from the best possible one.",
-        help_epilogue=_EPILOGUE,
+        help_epilogue=f"Example: autoscale {_EXAMPLE}",
         help_format="plaintext",
         version=__version__,
         exit_on_error=False,
@@ -56,22 +53,25 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
-    app.command(commands.plan)
-    app.command(pareto.pareto)
-    app.command(compare.compare)
-    app.command(commands.check)
-    app.command(commands.simulate)
-    app.command(fitting.fit)
-    app.command(streaming.stream)
-    app.command(experiment.experiment)
-    app.command(commands.explain)
-    app.command(commands.diff)
-    app.command(reporting.report)
-    app.command(listing.show)
-    app.command(listing.catalog)
-    app.command(listing.planners)
-    app.command(streaming.policies)
-    app.command(listing.generate)
+    for command, example in (
+        (commands.plan, _EXAMPLE),
+        (pareto.pareto, "pareto example:montage --types 'c7*' --plot front.png"),
+        (compare.compare, "compare example:montage --deadline 10m --planners lp,heft,ic-pcp"),
+        (commands.check, "check example:montage plan.json"),
+        (commands.simulate, "simulate example:montage plan.json --runs 1000 --noise 0.2"),
+        (fitting.fit, "fit runtimes.csv -o chance.toml"),
+        (streaming.stream, "stream cycle --policy lp,scs --seeds 3"),
+        (experiment.experiment, "experiment study.toml -o results --resume"),
+        (commands.explain, "explain example:montage plan.json"),
+        (commands.diff, "diff example:montage plan.json other.json"),
+        (reporting.report, "report results -o report.html --figures figures"),
+        (listing.show, "show plan.json"),
+        (listing.catalog, "catalog aws --types 'c7*'"),
+        (listing.planners, "planners"),
+        (streaming.policies, "policies"),
+        (listing.generate, "generate montage --tasks 1000 -o montage.json"),
+    ):
+        app.command(command, help_epilogue=f"Example: autoscale {example}")
     return app
 
 
