@@ -1,12 +1,10 @@
-"""A certified lower bound on the cost of any plan: the fleet model, priced, cut and branched.
+"""A certified lower bound on the cost of any plan: relaxations of growing size, then branching.
 
-1. Only a few instance types enter the model; the others are priced with its duals: a type that is
-   left out can be ignored when no single lease of it, over any interval, would earn its price.
-   If one would, it enters, or the duals are scaled down until none does.
-2. Packing cuts (cuts.py) are added while they help.
-3. Barriers: tasks with much work before and after them. Plain windows let both sides use all the
-   slack; branching on when the barrier starts makes them share it. So does branching on the number
-   of leases, which is whole. The bound is the least over the leaves, whenever the search stops.
+Relaxing.py says what is solved. Small models find the types that matter, and those that no better
+plan leases (useful.py). Barriers are tasks with work before and after them: plain windows let both
+sides use all the slack; branching on when the barrier starts makes them share it. So does branching
+on the number of leases, which is whole (branching.py). The bound is the least over the leaves,
+whenever the search stops.
 """
 
 from __future__ import annotations
@@ -19,41 +17,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from autoscale.lp.backend import SolveStatus, solve_model
 from autoscale.lp.branching import Region, Splitter, dearest_fraction
-from autoscale.lp.chains import add_precedence, long_chains
-from autoscale.lp.cuts import (
-    PackingCut,
-    add_machine_cuts,
-    add_packing_cuts,
-    add_size_cuts,
-    packing_cuts,
-)
-from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
-from autoscale.lp.model import dual_bound, usable_duals
-from autoscale.lp.order import add_stage_rows, stage_order
-from autoscale.lp.pricing import Pricing
-from autoscale.lp.types import BoundTypes, bound_types
+from autoscale.lp.fleet import Limits
+from autoscale.lp.relaxing import BoundSettings, Relaxed, Relaxer
 from autoscale.lp.useful import affordable, confined, lengthened, needless
-from autoscale.lp.windows import Groups, Windows, bucket_edges, group_tasks
-from autoscale.lp.work import SAFETY, forgiving_deadline_s, work_bound_usd
-from autoscale.model import graph
+from autoscale.lp.work import SAFETY, work_bound_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from autoscale.lp.windows import Windows
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
-
-NEARLY = 1.002
-"""Types that are dominated but for this factor on price times duration are left out."""
-
-
-MORE_ROUNDS = 15
-"""Rounds of cuts at most, while they help."""
-
-RISING = 1.005
-"""A round of cuts helps if the bound rises by this factor."""
 
 NEARLY_AS_GOOD = 0.95
 """Branching goes on with the smallest model whose first bound is at least this part of the best:
@@ -61,9 +36,6 @@ many nodes of a small model say more than few of a large one."""
 
 MANY_TASKS = 50_000
 """Above so many tasks a small model says as much as a large one: groups are large anyway."""
-
-LEAST_S = 0.3
-"""Seconds that a linear program gets in any case."""
 
 PROBE_BELOW = 1500
 """Nodes with more variables are probed by a smaller model."""
@@ -77,9 +49,6 @@ relaxation is solved anew without them."""
 
 PROBES = 6
 """Numbers of leases of dear types that are settled before the branching."""
-
-TYPES_A_ROUND = 12
-"""Types that may enter the model between two solutions."""
 
 STAGES = ((4, 12, 0), (8, 20, 0), (16, 40, 1))
 """Buckets, groups and cut rounds of the models before the one of full size: small ones find the
@@ -97,54 +66,6 @@ above, it takes many times as long and hardly says more."""
 
 UNDONE_DEARER = 300.0
 """How much dearer undone work is than any plan, where only the possibility of one is asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BoundSettings:
-    """How much work the bound may take.
-
-    Parameters
-    ----------
-    buckets, groups
-        Time buckets, and groups of tasks, of a model at most.
-    cut_rounds, cuts, machine_cuts
-        Rounds of cuts, and packing and machine cuts of a round, at most.
-    nodes
-        Linear programs of the branching at most.
-    barriers
-        Barriers to branch on.
-    """
-
-    buckets: int = 32
-    groups: int = 80
-    cut_rounds: int = 3
-    cuts: int = 80
-    machine_cuts: int = 600
-    nodes: int = 300
-    barriers: int = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Relaxed:
-    """A solved relaxation.
-
-    Parameters
-    ----------
-    bound_usd
-        Lower bound within the node, USD; inf where the node has no plan at all.
-    fleet, x
-        The model and its solution, or None.
-    row_dual
-        The solution's multipliers, or None.
-    pricing
-        What prices the types that the model leaves out, or None.
-    """
-
-    bound_usd: float
-    fleet: FleetModel | None = None
-    x: FloatArray | None = None
-    row_dual: FloatArray | None = None
-    pricing: Pricing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,16 +134,11 @@ class CostBound:
         due_s: FloatArray | None = None,
     ) -> None:
         self.cost_usd = cost_usd if cost_usd is not None else np.inf
-        self.penalty_usd = 2 * (cost_usd if cost_usd is not None else _dear_usd(problem))
         self.settings = settings or settings_for(problem)
         self.clock_limit_s = clock_limit_s
-        deadline_s = problem.deadline_s or 0.0
-        self.horizon_s = forgiving_deadline_s(deadline_s) - problem.boot_s
-        self.release_s = 0.0 if release_s is None else np.maximum(release_s - problem.boot_s, 0.0)
-        self.due_s: float | FloatArray = self.horizon_s
-        if due_s is not None:
-            self.due_s = np.minimum(forgiving_deadline_s(due_s) - problem.boot_s, self.horizon_s)
-        self._confine(affordable(problem, self.cost_usd), used_types)
+        penalty_usd = 2 * (cost_usd if cost_usd is not None else _dear_usd(problem))
+        fewer = affordable(problem, self.cost_usd)
+        self.relaxer = Relaxer(fewer, used_types, penalty_usd, release_s, due_s)
         self.numbers = itertools.count()
         self.solved = 0
         self.open_nodes: list[_Node] = []
@@ -304,7 +220,7 @@ class CostBound:
         return replace(node, bound_usd=max(node.bound_usd, before.bound_usd))
 
     def _first_node(self, region: Region | None) -> _Node:
-        floor = work_bound_usd(self.problem) / SAFETY
+        floor = work_bound_usd(self.relaxer.problem) / SAFETY
         return self._node(region or self._everything(), floor)
 
     def _probed(self, node: _Node) -> _Node:
@@ -317,7 +233,7 @@ class CostBound:
             fleet, x = node.relaxed.fleet, node.relaxed.x
             if fleet is None or x is None or time.perf_counter() > self._stop_s:
                 break
-            choice = dearest_fraction(fleet, x, self.types.index)
+            choice = dearest_fraction(fleet, x, self.relaxer.types.index)
             if choice is None:
                 break
             fewer, more = (
@@ -345,7 +261,7 @@ class CostBound:
         best = self.open_nodes[0]
         enough = NEARLY_AS_GOOD * best.bound_usd
         levels = [settings for settings, usd in self.tried if usd >= enough] or [self.settings]
-        splitter = Splitter(self.problem, self.settings.barriers)
+        splitter = Splitter(self.relaxer.problem, self.settings.barriers)
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
@@ -370,8 +286,8 @@ class CostBound:
         self, node: _Node, splitter: Splitter, cost_usd: float, could_be_finer: bool
     ) -> list[_Node]:
         """Return the halves of a node, or nothing where they gain nothing."""
-        windows = self._windows(node.region)
-        splits = splitter.splits(node.region, windows, node.relaxed, self.types.index)
+        windows = self.relaxer.windows(node.region)
+        splits = splitter.splits(node.region, windows, node.relaxed, self.relaxer.types.index)
         if not splits:
             return []
         probed: dict[int, _Node] = {}
@@ -397,24 +313,10 @@ class CostBound:
     def _bound(self, node: _Node) -> Bound:
         plural = "s" if self.solved > 1 else ""
         method = f"fluid fleet LP with packing cuts, {self.solved} node{plural}"
-        windows = self._windows(node.region)
+        windows = self.relaxer.windows(node.region)
         # Better plans than the one at hand were the only ones looked at.
         usd = min(SAFETY * node.bound_usd, self.cost_usd)
         return Bound(usd, method, windows, node.relaxed)
-
-    def _confine(self, problem: Problem, used_types: IntArray | None) -> None:
-        """Bound this problem from now on; types that are used enter the models first."""
-        self.problem = problem
-        self.without: dict[bytes, Problem] = {}
-        self.types = types = bound_types(problem, NEARLY - 1).forgiving()
-        self.dear_usd_per_s = _needed_price(problem, types, self.horizon_s)
-        self.chains = long_chains(problem, self.horizon_s)
-        self.order = stage_order(problem)
-        self.active = np.zeros(len(types), dtype=bool)
-        cheapest = np.argsort(types.price_per_s / problem.catalog.vcpus[types.index])
-        self.active[cheapest[:1]] = True
-        if used_types is not None:
-            self.active |= np.isin(types.index, used_types)
 
     def heed(self, cost_usd: float) -> None:
         """Bound only plans cheaper than this from now on: one that costs so much is at hand."""
@@ -426,34 +328,20 @@ class CostBound:
     def _forget_types(self) -> bool:
         """Leave out types that no better plan leases; return whether windows are narrower then."""
         assert self.first is not None
-        fewer = affordable(self.problem, self.cost_usd)
+        relaxer = self.relaxer
+        fewer = affordable(relaxer.problem, self.cost_usd)
         out = needless(self.first.relaxed, self.cost_usd)
         if out.any():
             fewer = confined(fewer, ~out)
-        if lengthened(fewer, self.problem) <= LENGTHENED:
+        if lengthened(fewer, relaxer.problem) <= LENGTHENED:
             return False
-        self._confine(fewer, self.types.index[self.active])
+        relaxer.confine(fewer, relaxer.types.index[relaxer.active])
         self.first = replace(self.first, region=self._everything())
         return True
 
     def _everything(self) -> Region:
-        n = len(self.problem.workflow)
-        return Region(np.zeros(n), np.full(n, np.inf), Limits.none(len(self.types)))
-
-    def _windows(self, region: Region) -> Windows:
-        low = np.maximum(region.low, self.release_s)
-        return Windows.between(self._within(region.limits), self.due_s, low, region.high)
-
-    def _within(self, limits: Limits) -> Problem:
-        """Return the problem without the types of which there is no lease."""
-        none = limits.most <= 0
-        if not none.any():
-            return self.problem
-        key = none.tobytes()
-        if key not in self.without:
-            usable = ~np.append(none, False)[self.types.stands_for]
-            self.without[key] = confined(self.problem, usable)
-        return self.without[key]
+        n = len(self.relaxer.problem.workflow)
+        return Region(np.zeros(n), np.full(n, np.inf), Limits.none(len(self.relaxer.types)))
 
     def _probe(self, region: Region) -> float:
         """Return the bound of a small relaxation within a region, USD."""
@@ -465,114 +353,9 @@ class CostBound:
 
     def _node(self, region: Region, floor: float, level: int = 0) -> _Node:
         self.solved += 1
-        windows, problem = self._windows(region), self._within(region.limits)
-        slack = windows.latest_end_s - windows.earliest_start_s - problem.fastest_s
-        if slack.min(initial=0.0) < -1e-6 * max(1.0, self.horizon_s):
-            relaxed = Relaxed(np.inf)
-        else:
-            relaxed = self._relax(windows, region.limits, floor)
+        self.relaxer.stop_s = self._stop_s
+        relaxed = self.relaxer.solve(region, self.settings, floor)
         return _Node(relaxed.bound_usd, next(self.numbers), region, relaxed, level)
-
-    def _relax(self, windows: Windows, limits: Limits, floor: float) -> Relaxed:
-        """Solve the node's model: types are priced in, then cuts are added."""
-        best = Relaxed(floor)
-        problem, settings = self._within(limits), self.settings
-        work = problem.fastest_s * problem.workflow.vcpus
-        edges = bucket_edges(windows, work, problem.fastest_s, self.horizon_s, settings.buckets)
-        everyone = self.groups(windows, edges, settings.groups)
-        cuts: list[PackingCut] = []
-        fleet = self._model(everyone, windows, edges, limits, cuts)
-        rounds, before_usd = 0, 0.0
-        while True:
-            solved = solve_model(fleet.model, time_limit_s=self._time_left())
-            if solved.status is SolveStatus.INFEASIBLE:
-                if not self.active.all():  # a type that is left out might help
-                    self.active[:] = True
-                    fleet = self._model(everyone, windows, edges, limits, cuts)
-                    continue
-                return Relaxed(np.inf) if solved.proven else best
-            if solved.row_dual is None or solved.x is None:
-                return best
-            pricing = self._pricing(fleet, everyone)
-            missing, usd = self._priced(pricing, solved.row_dual)
-            usd = max(usd, best.bound_usd)
-            best = Relaxed(usd, fleet, solved.x, solved.row_dual, pricing)
-            if time.perf_counter() > self._stop_s:
-                break
-            if missing.size:
-                self.active[missing] = True
-                fleet = self._model(everyone, windows, edges, limits, cuts)
-                continue
-            rounds += 1
-            # Cuts on one type drive the relaxation to the next: it takes rounds to run out of them.
-            rising = rounds <= MORE_ROUNDS and usd > before_usd * RISING
-            if rounds > settings.cut_rounds and not (settings.cut_rounds and rising):
-                break
-            before_usd = usd
-            fresh = packing_cuts(fleet, problem, solved.x, settings.cuts)
-            machines = add_machine_cuts(fleet, problem, solved.x, settings.machine_cuts)
-            sizes = add_size_cuts(fleet, problem, solved.x, settings.machine_cuts)
-            if not fresh and not machines and not sizes:
-                break
-            add_packing_cuts(fleet, problem, fresh)
-            cuts += fresh
-        return best
-
-    def _time_left(self) -> float:
-        return max(LEAST_S, self._stop_s - time.perf_counter())
-
-    def _model(
-        self,
-        everyone: Groups,
-        windows: Windows,
-        edges: FloatArray,
-        limits: Limits,
-        cuts: list[PackingCut],
-    ) -> FleetModel:
-        """Return the model of the types that matter, with the cuts found so far."""
-        chosen = np.flatnonzero(self.active)
-        problem = self._within(limits)
-        fleet = build_fleet_model(
-            problem,
-            self.types.only(chosen),
-            everyone.only(chosen),
-            edges,
-            limits=limits.only(chosen),
-            penalty_usd=self.penalty_usd,
-            dear_usd_per_s=self.dear_usd_per_s,
-        )
-        add_precedence(fleet, problem, self.chains, windows)
-        if self.order is not None:
-            add_stage_rows(fleet, problem, self.order, windows)
-        add_packing_cuts(fleet, problem, cuts)
-        return fleet
-
-    def groups(self, windows: Windows, edges: FloatArray, most: int) -> Groups:
-        """Return the groups of a model, about so many at most."""
-        apart = self.order.key if self.order is not None else None
-        singles = self.chains.singles
-        return group_tasks(self.problem, self.types, windows, edges, most, singles, apart)
-
-    def _priced(self, pricing: Pricing, dual: FloatArray) -> tuple[IntArray, float]:
-        """Return the types that must enter, and the bound with duals scaled to need none."""
-        fleet = pricing.fleet
-        dual = usable_duals(fleet.model, dual)
-        outside = np.flatnonzero(~self.active)
-        ratio = pricing.ratios(dual, outside.tolist())
-        usd = dual_bound(fleet.model, dual / ratio.max(initial=1.0)) * fleet.unit_usd
-        earning = np.argsort(-ratio, kind="stable")[:TYPES_A_ROUND]
-        return outside[earning[ratio[earning] > 1 + 1e-4]], usd
-
-    def _pricing(self, fleet: FleetModel, everyone: Groups) -> Pricing:
-        return Pricing(
-            problem=self.problem,
-            types=self.types,
-            chains=self.chains,
-            order=self.order,
-            dear_usd_per_s=self.dear_usd_per_s,
-            fleet=fleet,
-            everyone=everyone,
-        )
 
 
 def _size(node: _Node) -> int:
@@ -589,31 +372,8 @@ def rules_out(problem: Problem, clock_limit_s: float) -> bool:
     """
     dear = _dear_usd(problem)
     bound = CostBound(problem, clock_limit_s=clock_limit_s)
-    bound.penalty_usd = UNDONE_DEARER * dear
+    bound.relaxer.penalty_usd = UNDONE_DEARER * dear
     return bound.root().usd > dear
-
-
-def _needed_price(problem: Problem, types: BoundTypes, horizon_s: float) -> float:
-    """Return the price below which no set of types is fast enough for the critical path.
-
-    Every plan has at least one lease of a type of that price or more; 0 where the cheapest types
-    are fast enough.
-    """
-    w = problem.workflow
-    caps = np.unique(types.price_per_s)
-
-    def meets(cap: float) -> bool:
-        fastest = types.duration_s[:, types.price_per_s <= cap].min(axis=1)[problem.task_class]
-        return bool(np.isfinite(fastest).all()) and (graph.critical_path_s(w, fastest) <= horizon_s)
-
-    low, high = 0, caps.size - 1
-    while low < high:  # fewer types never make the critical path shorter
-        middle = (low + high) // 2
-        if meets(caps[middle]):
-            high = middle
-        else:
-            low = middle + 1
-    return float(caps[low]) if low > 0 else 0.0
 
 
 def _dear_usd(problem: Problem) -> float:

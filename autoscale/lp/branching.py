@@ -18,8 +18,8 @@ from autoscale.lp.barriers import barriers, overlap
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscale.lp.bound import Relaxed
     from autoscale.lp.fleet import FleetModel, Limits
+    from autoscale.lp.relaxing import Relaxed
     from autoscale.lp.windows import Windows
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem

@@ -14,7 +14,7 @@ from autoscale.lp.model import dual_bound, usable_duals
 from autoscale.lp.work import SAFETY
 
 if TYPE_CHECKING:
-    from autoscale.lp.bound import Relaxed
+    from autoscale.lp.relaxing import Relaxed
     from autoscale.model.arrays import BoolArray
     from autoscale.model.problem import Problem
 

@@ -125,7 +125,7 @@ def _useful_types(problem: Problem, plan: Plan, limit: float) -> IntArray:
     search = CostBound(problem, used_types=used, clock_limit_s=limit, cost_usd=plan.cost_usd)
     root = search.root()
     out = needless(root.best, plan.cost_usd)
-    kinds = search.types.index
+    kinds = search.relaxer.types.index
     kept = np.union1d(kinds[~out[kinds]] if out.size else kinds, used)
     return kept.astype(np.int64)
 

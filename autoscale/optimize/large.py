@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from autoscale.errors import require_interrupt
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import CostBound
+from autoscale.lp.relaxing import BoundSettings
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.portfolio import (

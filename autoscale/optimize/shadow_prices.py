@@ -173,7 +173,7 @@ def shadow_prices(
     more_time = []
     for extra in (MORE_TIME * deadline, HOUR_S):
         later = problem.replace(deadline_s=deadline + extra)
-        bound = _search(later, search.types.index[search.active], limit).root()
+        bound = _search(later, search.relaxer.types.index[search.relaxer.active], limit).root()
         if time.perf_counter() > limit:
             break
         # The optimum never rises with the deadline; the bound may, by its other buckets.
@@ -193,7 +193,7 @@ def shadow_prices(
         runner_ups=_runner_ups(search, root, root.best.fleet, dual, used, limit),
         quotas=_quota_uses(plan, root.best.fleet, dual),
         offered=len(problem.catalog),
-        not_dominated=len(search.types),
+        not_dominated=len(search.relaxer.types),
     )
 
 
@@ -249,7 +249,7 @@ def _runner_ups(
     """Return the types that the plan does not lease, those whose price has to fall least first."""
     if dual is None:
         return ()
-    problem, types = search.problem, search.types
+    problem, types = search.relaxer.problem, search.relaxer.types
     assert root.best.pricing is not None
     groups = root.best.pricing.everyone
     leased = fleet.types.index[dual[1][fleet.opened] > 1e-6]
@@ -287,31 +287,35 @@ def _worth_usd_per_hour(
     if not np.isfinite(groups.vcpu_s[:, k]).any():
         return 0.0  # it does nothing in time
     kinds = np.array([k])
-    single = search.types.only(kinds)
+    single = search.relaxer.types.only(kinds)
     own = build_fleet_model(
-        search.problem, single, groups.only(kinds), fleet.edges, penalty_usd=search.penalty_usd
+        search.relaxer.problem,
+        single,
+        groups.only(kinds),
+        fleet.edges,
+        penalty_usd=search.relaxer.penalty_usd,
     )
     rows = fleet.model.rows
     place = np.zeros((len(groups), fleet.edges.size - 1))
     place.ravel()[fleet.place_cells] = dual[rows["place"]]
     work = groups.vcpu_s[own.group, k]
-    second = precedence_prices(fleet, search.problem, search.chains, dual)
+    second = precedence_prices(fleet, search.relaxer.problem, search.relaxer.chains, dual)
     earned = dual[rows["work"]][own.group] + place[own.group, own.bucket] * work
     earned += second[own.group] * groups.shortest_s[own.group, k]
-    in_stage = stage_prices(fleet, search.order, dual)
+    in_stage = stage_prices(fleet, search.relaxer.order, dual)
     earned += in_stage[own.group] * groups.task_s[own.group, k]
     revenue = np.zeros(own.model.n_variables)
     # Work that takes no time is no reason for a machine: whoever is there takes it.
     revenue[own.x] = np.where(work > 1e-9, earned, 0.0)
     revenue[own.opened] = float(dual[rows["leases"]].sum())
-    if "dear" in rows and search.types.price_per_s[k] >= search.dear_usd_per_s:
+    if "dear" in rows and search.relaxer.types.price_per_s[k] >= search.relaxer.dear_usd_per_s:
         revenue[own.opened] += float(dual[rows["dear"]].sum())
     if "quota" in rows:
-        taken = dual[rows["quota"]].reshape(len(search.problem.quotas), -1)
-        revenue[own.n[0]] = search.problem.quota_weights[single.index[0]] @ taken
-    longest = search.problem.boot_s + float(fleet.edges[-1])
+        taken = dual[rows["quota"]].reshape(len(search.relaxer.problem.quotas), -1)
+        revenue[own.n[0]] = search.relaxer.problem.quota_weights[single.index[0]] @ taken
+    longest = search.relaxer.problem.boot_s + float(fleet.edges[-1])
     priced = _of_one_type(own, revenue, longest)
-    _add_machine_rows(priced, own, int(search.problem.catalog.vcpus[single.index[0]]))
+    _add_machine_rows(priced, own, int(search.relaxer.problem.catalog.vcpus[single.index[0]]))
     solved = solve_model(priced)
     if solved.status is not SolveStatus.OPTIMAL:
         return 0.0

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from autoscale.formats.workflows import read_workflow
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import CostBound
+from autoscale.lp.relaxing import BoundSettings
 from autoscale.lp.work import work_bound_usd
 from autoscale.model.billing import HOURLY, PER_SECOND
 from autoscale.model.problem import Problem

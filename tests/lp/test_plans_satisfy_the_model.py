@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoscale.lp.bound import BoundSettings, CostBound, _needed_price
+from autoscale.lp.bound import CostBound
 from autoscale.lp.chains import long_chains
 from autoscale.lp.cuts import (
     ROUNDINGS,
@@ -22,6 +22,7 @@ from autoscale.lp.cuts import (
 )
 from autoscale.lp.fleet import FleetModel, Limits
 from autoscale.lp.order import stage_order
+from autoscale.lp.relaxing import BoundSettings, needed_price
 from autoscale.lp.types import BoundTypes
 from autoscale.lp.windows import Windows, bucket_edges
 from autoscale.lp.work import forgiving_deadline_s
@@ -57,10 +58,10 @@ def free_windows(problem: Problem, horizon: float) -> Windows:
 
 def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
     """Return the root's model of all types, with packing cuts and every machine and size cut."""
-    bound = CostBound(problem)
+    bound = CostBound(problem).relaxer
     bound.types = unimproved(problem)
     bound.active = np.ones(len(bound.types), dtype=bool)
-    bound.dear_usd_per_s = _needed_price(problem, bound.types, bound.horizon_s)
+    bound.dear_usd_per_s = needed_price(problem, bound.types, bound.horizon_s)
     windows = free_windows(problem, bound.horizon_s)
     work = problem.fastest_s * problem.workflow.vcpus
     edges = bucket_edges(windows, work, problem.fastest_s, bound.horizon_s, n_buckets)
@@ -74,7 +75,7 @@ def model_of(problem: Problem, n_buckets: int, n_groups: int) -> FleetModel:
         for p in ROUNDINGS
     ]
     some = np.random.default_rng(len(cuts)).permutation(len(cuts))[:200]
-    fleet = bound._model(groups, windows, edges, Limits.none(len(bound.types)), [])
+    fleet = bound.model(groups, windows, edges, Limits.none(len(bound.types)), [])
     add_packing_cuts(fleet, problem, [cuts[c] for c in some])
     tempting = np.zeros(fleet.model.n_variables)
     tempting[fleet.x] = 1e9

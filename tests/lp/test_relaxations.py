@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.bound import BoundSettings, CostBound
+from autoscale.lp.bound import CostBound
 from autoscale.lp.cuts import ROUNDINGS, dual_feasible
 from autoscale.lp.fleet import build_fleet_model
 from autoscale.lp.model import LinearModel, dual_bound
+from autoscale.lp.relaxing import BoundSettings
 from autoscale.lp.types import BoundTypes, bound_types
 from autoscale.lp.windows import Windows, bucket_edges, group_tasks
 from autoscale.lp.work import work_bound_usd
@@ -197,10 +198,10 @@ def test_reduced_types_never_bound_higher(seed: int) -> None:
     fine = BoundSettings(buckets=40)
     reduced = CostBound(problem, settings=fine, used_types=everyone)
     full = CostBound(problem, settings=fine, used_types=everyone)
-    full.types = BoundTypes(
+    full.relaxer.types = BoundTypes(
         everyone, problem.catalog.price_per_s, problem.duration_s, everyone
     ).forgiving()
-    full.active = np.ones(everyone.size, dtype=bool)
+    full.relaxer.active = np.ones(everyone.size, dtype=bool)
     assert reduced.root().usd <= full.root().usd * 1.0001
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscale.errors import InfeasibleError
-from autoscale.lp.bound import BoundSettings
+from autoscale.lp.relaxing import BoundSettings
 from autoscale.model.billing import HOURLY, PER_SECOND
 from autoscale.model.catalog import Catalog
 from autoscale.model.problem import Problem

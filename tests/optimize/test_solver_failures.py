@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from autoscale.errors import SolverError
-from autoscale.lp import backend, bound
+from autoscale.lp import backend, bound, relaxing
 from autoscale.lp.backend import NOTHING, SolveResult, SolveStatus
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.planner import solve
@@ -98,7 +98,7 @@ def test_the_incumbent_survives_and_the_bound_is_valid(
     problem = random_problem(11, n_tasks=12, slack=1.5)
     truth = solve(problem, time_limit_s=0.5)
     assert truth.certificate is not None
-    monkeypatch.setattr(bound, "solve_model", LIARS[name])
+    monkeypatch.setattr(relaxing, "solve_model", LIARS[name])
     plan = solve(problem, time_limit_s=0.5)
     assert check_plan(problem, plan) == ()
     for scheduler in ("list", "cheapest", "fastest"):
@@ -121,8 +121,8 @@ def test_lies_never_raise_the_bound_above_a_plan(
         problem = random_problem(seed, n_tasks=10, slack=1.5)
         found = solve(problem, planner="list").cost_usd
         with monkeypatch.context() as patch:
-            patch.setattr(bound, "solve_model", LIARS[name])
-            search = bound.CostBound(problem, settings=bound.BoundSettings(nodes=6))
+            patch.setattr(relaxing, "solve_model", LIARS[name])
+            search = bound.CostBound(problem, settings=relaxing.BoundSettings(nodes=6))
             assert search.root().usd <= found * (1 + 1e-9)
             usd = search.branch(lambda: math.inf, lambda usd: None).usd
             assert usd <= found * (1 + 1e-9)
