@@ -40,6 +40,7 @@ class LinearModel:
     _row_low: list[Any] = field(default_factory=list)
     _row_high: list[Any] = field(default_factory=list)
     _entries: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    _matrix: Any = None
     n_variables: int = 0
     n_rows: int = 0
 
@@ -92,6 +93,7 @@ class LinearModel:
         self._row_high.append(np.broadcast_to(high.astype(np.float64), count))
         triplet = np.broadcast_arrays(np.asarray(row) + first, column, value)
         self._entries.append((triplet[0].ravel(), triplet[1].ravel(), triplet[2].ravel()))
+        self._matrix = None
         return np.arange(first, self.n_rows)
 
     @property
@@ -117,12 +119,15 @@ class LinearModel:
         return np.concatenate(self._row_low), np.concatenate(self._row_high)
 
     def matrix(self) -> Any:
-        """Return the coefficients as a CSC matrix, shape (rows, variables)."""
-        if not self._entries:
-            return sparse.csc_matrix((self.n_rows, self.n_variables))
-        row, column, value = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+        """Return the coefficients as a CSC matrix, shape (rows, variables); not to be changed."""
         shape = (self.n_rows, self.n_variables)
-        return sparse.coo_matrix((value, (row, column)), shape=shape).tocsc()
+        if not self._entries:
+            return sparse.csc_matrix(shape)
+        # The solver and every bound from its multipliers ask for the same one.
+        if self._matrix is None or self._matrix.shape != shape:
+            row, column, value = (np.concatenate(part) for part in zip(*self._entries, strict=True))
+            self._matrix = sparse.coo_matrix((value, (row, column)), shape=shape).tocsc()
+        return self._matrix
 
     def to_pulp(self, name: str = "model") -> Any:
         """Return the same model as a ``pulp.LpProblem``, for every solver that PuLP can drive."""

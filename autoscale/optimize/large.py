@@ -62,11 +62,8 @@ GUIDED_PARTS = (0.999, 0.9)
 SPREAD = 0.6
 """Standard deviation of the logarithm by which slack weights of a stage are changed."""
 
-CLASSIC = ("gain-deadline", "prolis")
-"""Schedulers of the literature that join the search; they, too, take seconds for many tasks."""
-
-MOST_CLASSIC = 20_000
-"""Above so many tasks there is no time for them."""
+CLASSIC = {"gain-deadline": 20_000, "prolis": 20_000, "spss": 10_000}
+"""Schedulers of the literature that join the search, up to so many tasks: above, they take long."""
 
 IDLE_TRIES = 40
 """Changes of the slack weights without a better plan after which the search ends."""
@@ -210,9 +207,9 @@ class _ListSearch:
 
     def _try_classics(self, state: Incumbent) -> None:
         """Offer what schedulers of the literature make, where the workflow is not too large."""
-        if self.problem.deadline_s is None or self.stage.size > MOST_CLASSIC:
+        if self.problem.deadline_s is None:
             return
-        for name in CLASSIC:
+        for name in (name for name, most in CLASSIC.items() if self.stage.size <= most):
             if self.cancelled.is_set() or time.perf_counter() > self.limit or state.reached():
                 return
             plan = get_scheduler(name)(self.problem, rng=self.rng)

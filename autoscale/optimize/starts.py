@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 SIMPLE = ("list", "fastest", "cheapest")
 """Simple schedulers that no plan is worse than."""
 
-CLASSIC = {"heft": 5000, "spss": 1000}
+CLASSIC = {"heft": 5000, "spss": 5000}
 """Schedulers of the literature that join them, up to so many tasks: above, they take too long.
 HEFT on a fleet of fixed size is hard to find by sharing slack where many short tasks need many
 machines at once, and so is SPSS where few types have the network that some tasks need."""
