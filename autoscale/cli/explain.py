@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 LINKS_SHOWN = 12
 """Rows of the critical chain in the table; of a longer one the middle is left out."""
 
+LONGEST_NAME = 30
+"""Characters of a task's name in the table at most."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainRequest:
@@ -254,7 +257,7 @@ def _chain_parts(facts: Facts) -> list[RenderableType]:
                 seconds = sum(r["seconds"] for r in left_out)
                 table.add_row("...", f"{len(left_out):,} more links", "", "", f"{seconds:,.1f}")
             continue
-        what, why = escape(_what(row)), escape(_because(row))
+        what, why = escape(_end(_what(row))), escape(_because(row))
         on = escape(f"lease {row['lease']}, {row['instance_type']}")
         table.add_row(format_duration(row["start"]), what, on, why, f"{row['seconds']:,.1f}")
     by_kind: dict[str, float] = {}
@@ -290,6 +293,11 @@ def _what(row: dict[str, Any]) -> str:
     if row["count"] > 1:
         return f"{row['count']} x {row['category']}"
     return str(row["task"])
+
+
+def _end(text: str) -> str:
+    """Return the end of a long name, which tells it from others: other columns need room."""
+    return text if len(text) <= LONGEST_NAME else "..." + text[3 - LONGEST_NAME :]
 
 
 def _because(row: dict[str, Any]) -> str:

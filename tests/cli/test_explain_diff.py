@@ -64,6 +64,17 @@ def test_explain_reports_what_python_finds(run: Run, plan_file: Path) -> None:
         assert 0 < row["enters_at_usd_per_hour"] <= row["price_usd_per_hour"]
 
 
+def test_long_names_leave_room_for_the_other_columns(run: Run, tmp_path: Path) -> None:
+    """The names of Nextflow's tasks are longer than a terminal is wide."""
+    name, plan = "PIPELINE.SUBWORKFLOW." * 5, tmp_path / "plan.json"
+    workflow = tmp_path / "wf.csv"
+    workflow.write_text(f"id,runtime_s,parents\n{name}ONE_1,60,\n{name}TWO_2,30,{name}ONE_1\n")
+    assert run("plan", workflow, "--deadline", "1h", "--planner", "list", "-o", plan).code == 0
+    shown = run("explain", workflow, plan, "--no-prices").out
+    for text in (" from ", " because ", " seconds", "the lease has booted", "ONE_1 ", "TWO_2 "):
+        assert text in shown
+
+
 def test_explain_without_prices_is_for_people(run: Run, chain_files: tuple[Path, Path]) -> None:
     """Tables show each category, and the chain with its reasons; no relaxation is solved."""
     outcome = run("explain", *chain_files, "--no-prices")
