@@ -133,8 +133,11 @@ def pareto_front(
     problem = problem.replace(budget_usd=None)
     refuse_early(problem)
     limit = began + time_limit_s
-    end_s = problem.deadline_s or _end_s(problem, seed, EFFORT_END * time_limit_s, limit)
+    end_s, last = problem.deadline_s, None
+    if end_s is None:
+        end_s, last = _end(problem, seed, EFFORT_END * time_limit_s, limit)
     row = _Row(_points(problem, end_s, points), seed, time_limit_s, limit, tell or (lambda _: None))
+    row.points[-1].offer(last)
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             plans = pool.submit(_first_plans, row)
@@ -150,8 +153,8 @@ def pareto_front(
     return _front(row, round(time.perf_counter() - began, 3))
 
 
-def _end_s(problem: Problem, seed: int, effort_s: float, limit: float) -> float:
-    """Return a deadline from which on the cost hardly falls."""
+def _end(problem: Problem, seed: int, effort_s: float, limit: float) -> tuple[float, Plan | None]:
+    """Return a deadline from which on the cost hardly falls, and a plan for it if one is known."""
 
     def plan(deadline_s: float | None, wanted_usd: float) -> Plan | None:
         return short_plan(
@@ -164,7 +167,7 @@ def _end_s(problem: Problem, seed: int, effort_s: float, limit: float) -> float:
 
     cheapest = plan(None, 0.0)
     if cheapest is None:  # the quickest plan would have been found
-        return problem.least_makespan_s
+        return problem.least_makespan_s, None
     low, high, wanted = problem.least_makespan_s, cheapest.makespan_s, cheapest.cost_usd
     for _ in range(END_ATTEMPTS):
         if high <= 1.1 * low or time.perf_counter() > limit:
@@ -172,10 +175,10 @@ def _end_s(problem: Problem, seed: int, effort_s: float, limit: float) -> float:
         middle = float(np.sqrt(low * high))
         tried = plan(middle, wanted * (1 + FLAT))
         if tried is not None and tried.cost_usd <= wanted * (1 + FLAT):
-            high = tried.makespan_s
+            high, cheapest = tried.makespan_s, tried
         else:
             low = middle
-    return high
+    return high, cheapest
 
 
 def _points(problem: Problem, end_s: float, points: int) -> list[_Point]:
