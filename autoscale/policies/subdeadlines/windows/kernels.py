@@ -31,8 +31,8 @@ def tails(child_ptr, children, held):
 
 
 @numba.njit(cache=True)
-def _push_down(child_ptr, children, held, dated, soonest, queue, inside, first):
-    """Let the children of what was dated begin later, and theirs."""
+def _push_on(ptr, members, held, dated, bound, sign, queue, inside, first):
+    """Let what hangs on what was dated begin later (sign 1) or end earlier (-1), and so on."""
     head, size = 0, 1
     queue[0] = first
     n = held.size
@@ -41,36 +41,14 @@ def _push_down(child_ptr, children, held, dated, soonest, queue, inside, first):
         head = (head + 1) % n
         size -= 1
         inside[b] = False
-        free = soonest[b] if dated[b] else soonest[b] + held[b]
-        for e in range(child_ptr[b], child_ptr[b + 1]):
-            c = children[e]
-            if not dated[c] and soonest[c] < free:
-                soonest[c] = free
+        least = sign * bound[b] if dated[b] else sign * bound[b] + held[b]
+        for e in range(ptr[b], ptr[b + 1]):
+            c = members[e]
+            if not dated[c] and sign * bound[c] < least:
+                bound[c] = sign * least
                 if not inside[c]:
                     inside[c] = True
                     queue[(head + size) % n] = c
-                    size += 1
-
-
-@numba.njit(cache=True)
-def _push_up(parent_ptr, parents, held, dated, latest, queue, inside, first):
-    """Let the parents of what was dated end earlier, and theirs."""
-    head, size = 0, 1
-    queue[0] = first
-    n = held.size
-    while size:
-        b = queue[head]
-        head = (head + 1) % n
-        size -= 1
-        inside[b] = False
-        due = latest[b] if dated[b] else latest[b] - held[b]
-        for e in range(parent_ptr[b], parent_ptr[b + 1]):
-            p = parents[e]
-            if not dated[p] and latest[p] > due:
-                latest[p] = due
-                if not inside[p]:
-                    inside[p] = True
-                    queue[(head + size) % n] = p
                     size += 1
 
 
@@ -147,8 +125,8 @@ def windows(parent_ptr, parents, child_ptr, children, begin, held, some, limit, 
                 latest[b], soonest[b] = t0[b], t1[b]
             for y in range(size - 1, -1, -1):
                 b = path[y]
-                _push_down(child_ptr, children, held, dated, soonest, queue, inside, b)
-                _push_up(parent_ptr, parents, held, dated, latest, queue, inside, b)
+                _push_on(child_ptr, children, held, dated, soonest, 1.0, queue, inside, b)
+                _push_on(parent_ptr, parents, held, dated, latest, -1.0, queue, inside, b)
                 top += 1
                 stack[top] = b
     return t0, t1
