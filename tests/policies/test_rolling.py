@@ -188,6 +188,30 @@ def test_the_best_mix_is_that_of_all_fleets(seed: int) -> None:
     assert share * 100 >= best * (1 - 0.011)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_mix_is_the_same_in_bytes_and_in_gibibytes(seed: int) -> None:
+    """Metamorphic: what memory is counted in changes neither the fleet's value nor its price."""
+    from autoscale.policies.rolling.mix import Mix
+
+    def share(gib: float) -> float:
+        rng = np.random.default_rng(seed)
+        vcpus = np.array([1.0, 2, 4, 8])
+        memory = vcpus * rng.choice([1.875, 2, 4, 8], 4) * gib
+        room = np.stack([vcpus, memory, np.zeros(4)], axis=1)
+        mix = Mix()
+        for _ in range(20):
+            key = (float(rng.integers(1, 3)), rng.uniform(0.1, 3) * gib, 0.0)
+            mix._work[key] = rng.uniform(10, 5000)
+            mix._speed[key] = rng.uniform(0.3, 1, 4)
+        price = vcpus * rng.uniform(0.03, 0.09, 4)
+        counts, done = mix.best(room, price, budget := rng.uniform(0.3, 6), np.ones(4))
+        assert counts @ price <= budget * (1 + 1e-9)
+        return done
+
+    assert share(2.0**30) == pytest.approx(share(1.0), rel=0.011)
+    assert share(1.0) > 0
+
+
 def test_ratios_are_learnt_by_category_and_noise_over_all() -> None:
     rng = np.random.default_rng(0)
     ratios = RuntimeRatios()

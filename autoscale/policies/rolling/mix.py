@@ -103,10 +103,12 @@ class Mix:
         n = model.add_variables("leases", n_types, high=high, integer=True)
         x = model.add_variables("tasks", most.size).reshape(most.shape)
         types = np.arange(n_types)
+        # Memory is in bytes: rows of 1e10 beside rows of 1 made HiGHS fail now and then.
+        size = np.maximum(room.max(axis=0), 1e-12)
         for r in range(room.shape[1]):  # (1)
             rows = np.concatenate([types, np.tile(types, work.size)])
             columns = np.concatenate([n, x.ravel()])
-            values = np.concatenate([-room[:, r], np.repeat(need[:, r], n_types)])
+            values = np.concatenate([-room[:, r], np.repeat(need[:, r], n_types)]) / size[r]
             model.add_rows(f"room {r}", rows, columns, values, high=np.zeros(n_types))
         every = np.arange(most.size)  # (2)
         columns = np.concatenate([x.ravel(), np.tile(n, work.size)])
