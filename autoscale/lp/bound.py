@@ -301,7 +301,7 @@ class CostBound:
 
         before = self._probe(node.region) if quick else node.bound_usd
         split, worth = splits[0], np.inf
-        if len(splits) > 1 or could_be_finer:
+        if before > 0 and (len(splits) > 1 or could_be_finer):  # 0: no time was left to ask
             split, worth = splitter.best(splits, probe, before, cost_usd)
         if could_be_finer and worth <= GAINLESS:
             return []

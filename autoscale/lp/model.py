@@ -161,9 +161,13 @@ class LinearModel:
 
 
 def usable_duals(model: LinearModel, row_dual: FloatArray) -> FloatArray:
-    """Return the multipliers with those set to 0 that are not numbers or have no side."""
+    """Return the multipliers with those set to 0 that are not numbers or have no side.
+
+    Rows that the model got after it was solved have multiplier 0, too.
+    """
     row_low, row_high = model.sides
-    y = np.where(np.isfinite(row_dual), row_dual, 0.0)
+    y = np.zeros(model.n_rows)
+    y[: row_dual.size] = np.where(np.isfinite(row_dual), row_dual, 0.0)
     y = np.where((y > 0) & ~np.isfinite(row_low), 0.0, y)
     return np.where((y < 0) & ~np.isfinite(row_high), 0.0, y)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from autoscale.api import make_problem, read_workflow
 from autoscale.errors import SolverError
 from autoscale.lp import backend, bound, relaxing
 from autoscale.lp.backend import NOTHING, SolveResult, SolveStatus
@@ -126,3 +127,27 @@ def test_lies_never_raise_the_bound_above_a_plan(
             assert search.root().usd <= found * (1 + 1e-9)
             usd = search.branch(lambda: math.inf, lambda usd: None).usd
             assert usd <= found * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("probed_by_small_models", [False, True])
+@pytest.mark.parametrize("honest_calls", [1, 2, 3, 4, 6, 8, 11, 15, 20, 30])
+def test_the_bound_goes_on_whenever_the_solver_stops_answering(
+    honest_calls: int, probed_by_small_models: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its time is up between two rounds of cuts: models then have rows without duals."""
+    workflow = read_workflow("example:1000genome")
+    problem = make_problem(workflow, deadline="12m", types="c7i*,m7i*,c6i*")
+    usd = solve(problem, planner="list").cost_usd
+    told: list[float] = []
+
+    def tires(model: LinearModel, **options: Any) -> SolveResult:
+        told.append(0.0)
+        return honest(model, **options) if len(told) <= honest_calls else NOTHING
+
+    monkeypatch.setattr(relaxing, "solve_model", tires)
+    if probed_by_small_models:
+        monkeypatch.setattr(bound, "PROBE_BELOW", 0)
+    search = bound.CostBound(problem, settings=relaxing.BoundSettings(nodes=12), cost_usd=usd)
+    root = search.root().usd
+    branched = search.branch(lambda: usd * 0.99, lambda bound_usd: None).usd
+    assert root * (1 - 1e-9) <= branched <= usd
