@@ -118,10 +118,12 @@ def cases(given: argparse.Namespace) -> list[Case]:
     return [case for case in found if given.only in case.name]
 
 
-def played(case: Case, seed: int, policies: tuple[str, ...]) -> list[dict[str, Any]]:
+def played(
+    case: Case, seed: int, policies: tuple[str, ...], bound: bool = True
+) -> list[dict[str, Any]]:
     """Return a row for each policy on one stream."""
     scenario = case.made()
-    table = run_stream(scenario, policies, seeds=[seed], keep=()).to_frame()
+    table = run_stream(scenario, policies, seeds=[seed], bound=bound, keep=()).to_frame()
     head = {"case": case.name, "budget_usd_per_hour": scenario.budget_usd_per_hour or ""}
     return [{**head, **{str(k): v for k, v in row.items()}} for row in table.to_dict("records")]
 
@@ -134,7 +136,7 @@ def run(given: argparse.Namespace) -> None:
             known = {(r["case"], r["seed"], r["policy"]) for r in csv.DictReader(stream)}
     wanted = list(_wanted(given, known))
     print(f"{len(wanted)} streams to play", flush=True)
-    for done, (what, rows) in enumerate(_results(wanted, given.jobs), start=1):
+    for done, (what, rows) in enumerate(_results(wanted, given.jobs, not given.no_bound), start=1):
         _append(given.csv, rows)
         print(f"{done}/{len(wanted)} {what}", flush=True)
 
@@ -157,23 +159,23 @@ def _wanted(
 
 
 def _results(
-    wanted: list[tuple[Case, int, tuple[str, ...]]], jobs: int
+    wanted: list[tuple[Case, int, tuple[str, ...]]], jobs: int, bound: bool
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield what was played and its rows, in whatever order it is done."""
     if jobs == 1:
         for case, seed, names in wanted:
-            yield f"{case.name}, seed {seed}", _guarded(case, seed, names)
+            yield f"{case.name}, seed {seed}", _guarded(case, seed, names, bound)
         return
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(_guarded, *what): what for what in wanted}
+        futures = {pool.submit(_guarded, *what, bound): what for what in wanted}
         for future in as_completed(futures):
             case, seed, _ = futures[future]
             yield f"{case.name}, seed {seed}", future.result()
 
 
-def _guarded(case: Case, seed: int, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _guarded(case: Case, seed: int, names: tuple[str, ...], bound: bool) -> list[dict[str, Any]]:
     try:
-        return played(case, seed, names)
+        return played(case, seed, names, bound)
     except AutoscaleError as error:
         print(f"{case.name}, seed {seed}: {error}", file=sys.stderr, flush=True)
         return []
@@ -255,6 +257,9 @@ def main() -> None:
     play.add_argument("--jobs", type=int, default=1, help="processes")
     play.add_argument(
         "--partial", action="store_true", help="of a stream, play only the policies that it lacks"
+    )
+    play.add_argument(
+        "--no-bound", action="store_true", help="without the bound in hindsight, most of the time"
     )
     play.set_defaults(act=run)
     show = commands.add_parser("summary")
