@@ -19,6 +19,7 @@ from autoscale.errors import require_interrupt
 from autoscale.lp.bound import CostBound, rules_out
 from autoscale.lp.work import METHOD, work_bound_usd
 from autoscale.optimize.fleets.search import climb, guided_fleets
+from autoscale.optimize.fleets.squeezing import one_quantum, squeeze
 from autoscale.optimize.improve import improve
 from autoscale.optimize.incumbent import Incumbent, guarded
 from autoscale.optimize.large import plan_large
@@ -183,6 +184,8 @@ class _Search:
             guided = guided_starts(self.first.problem, root, models, self.limit)
             starts = distinct([*starts, *guided])
         self._improve_all([start.plan for start in starts[:STARTS]], 0.35 * self.time_limit_s)
+        if root is not None:
+            self._squeeze(root.usd, 11, 0.1 * self.time_limit_s)
 
     def _stop(self, plan: Plan) -> bool:
         """Take a plan; return whether the search is over."""
@@ -204,7 +207,21 @@ class _Search:
         starts = distinct(starts)
         if not self._stop(starts[0].plan):
             self._improve(starts[0].plan, 53, 0.05 * self.time_limit_s)
+            self._squeeze(glance.usd if glance is not None else 0.0, 0, 0.05 * self.time_limit_s)
         return starts
+
+    def _squeeze(self, bound_usd: float, number: int, effort_s: float) -> None:
+        """Try cheaper fleets than that of the best plan, where their number is all that counts.
+
+        The bound is one that does not depend on the clock: that of a relaxation, not the best.
+        """
+        if self._stop(self.state.plan) or not one_quantum(self.first.problem):
+            return
+        better = squeeze(
+            self.state.plan, seed=self.seed + number, bound_usd=bound_usd, effort_s=effort_s,
+            clock_limit_s=self.limit,
+        )  # fmt: skip
+        self._stop(better)
 
     def _share_slack(self, starts: list[Start], effort_s: float) -> list[Start]:
         """Search for better ways to share slack, from the best starts of different settings."""

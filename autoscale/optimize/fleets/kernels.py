@@ -293,3 +293,82 @@ def fleet_search(
             best_counts, best_exponent, best_way = counts, exponent, way
             best_lease, best_type, best_start = task_lease, lease_type, start
     return best_cost, best_lease, best_type, best_start, best_counts, work
+
+
+MOVES = 3
+"""Tasks whose place in the order is changed at once, at most."""
+
+
+@numba.njit(cache=True, nogil=True)
+def order_search(
+    seed, work_limit, fleet, begun, task_class, duration, parent_ptr, parents, child_ptr, children,
+    need, capacity, boot, deadline,
+):  # fmt: skip
+    """Return the order of the tasks that ends first on a fleet, its schedule and its makespan.
+
+    Parameters
+    ----------
+    seed, work_limit
+        Seed; machines looked at, after which no further order is tried.
+    fleet
+        Type of each machine.
+    begun
+        Keys by which the tasks were ordered before, or none: the longest way to the end first.
+    deadline
+        The search ends when everything is done by then.
+
+    Returns
+    -------
+    makespan, key, task_lease, start, work
+    """
+    np.random.seed(seed)
+    n = task_class.size
+    own, nothing = np.empty(n), np.zeros(n)
+    for i in range(n):
+        own[i] = np.inf
+        for k in fleet:
+            own[i] = min(own[i], duration[task_class[i], k])
+    tail = share_slack(child_ptr, children, own, nothing, 0.0)
+    key = begun.copy()
+    if begun.size == 0:
+        key = -tail - own
+        push_down(parent_ptr, parents, key)
+    never, always = np.full(n, -np.inf), np.full(n, np.inf)
+    no_types = np.empty((duration.shape[0], 0), dtype=np.int64)
+    best = np.inf
+    best_makespan = np.inf
+    best_key = key
+    best_lease = np.zeros(n, dtype=np.int32)
+    best_start = np.zeros(n)
+    spread = max(1e-9, key.max() - key.min())
+    work = 0
+    first = True
+    while first or (work < work_limit and best_makespan > deadline):
+        key = best_key.copy()
+        if not first:
+            for _ in range(1 + np.random.randint(MOVES)):
+                i = np.random.randint(n)
+                if np.random.random() < 0.5:
+                    j = np.random.randint(n)
+                    key[i], key[j] = key[j], key[i]
+                else:
+                    key[i] += 0.2 * spread * np.random.normal()
+            push_down(parent_ptr, parents, key)
+        first = False
+        done, task_lease, _, start, looked = fleet_schedule(
+            np.argsort(key, kind="mergesort"), never, always, task_class, duration, fleet,
+            no_types, parent_ptr, parents, need, capacity, boot, 0,
+        )  # fmt: skip
+        work += looked + EACH * n
+        if not done:
+            break
+        makespan, total = 0.0, 0.0
+        for i in range(n):
+            end = start[i] + duration[task_class[i], fleet[task_lease[i]]]
+            makespan = max(makespan, end + tail[i])
+            total += end
+        value = makespan + 1e-3 * total / n
+        if value <= best:
+            best, best_makespan = value, makespan
+            best_key, best_lease, best_start = key, task_lease, start
+    return best_makespan, best_key, best_lease, best_start, work

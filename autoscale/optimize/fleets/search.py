@@ -217,7 +217,7 @@ def _search(
     )
     if not cost < cost_usd:
         return None, work
-    plan = _plan(problem, task_lease, lease_type, start)
+    plan = plan_on(problem, task_lease, lease_type, start)
     if lateness_s(plan):
         return None, work
     return Fleet(Start(plan, Setting(), None, Offer.whole(problem)), kinds, best), work
@@ -230,7 +230,7 @@ def _bases(problem: Problem, stage: Any) -> FloatArray:
     return np.stack([share / shortest, np.sqrt(share) / shortest, np.ones(stage.size)])
 
 
-def _plan(problem: Problem, task_lease: Any, lease_type: Any, start: FloatArray) -> Plan:
+def plan_on(problem: Problem, task_lease: Any, lease_type: Any, start: FloatArray) -> Plan:
     """Return the plan without the machines that have nothing to do."""
     used, number = np.unique(task_lease, return_inverse=True)
     order = np.lexsort((np.arange(start.size), start))
