@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from autoscale.model.billing import HOURLY
 from autoscale.model.catalog import Catalog, InstanceType
 from autoscale.model.problem import Problem
 from autoscale.model.workflow import Workflow
@@ -28,6 +29,7 @@ def warm_kernels(*, large: bool = False) -> None:
     large
         Whether the kernels for many thousand tasks are wanted, too.
     """
+    from autoscale.optimize.fleets.squeezing import squeeze
     from autoscale.optimize.large import CLASSIC
     from autoscale.optimize.lp_planner import plan_lp
     from autoscale.schedulers import get_scheduler
@@ -40,6 +42,10 @@ def warm_kernels(*, large: bool = False) -> None:
 
     problem = _example()
     plan_lp(problem, seed=0, time_limit_s=WARM_S)
+    many = get_scheduler("fastest")(
+        problem.replace(billing=HOURLY), rng=np.random.default_rng(0)
+    )
+    squeeze(many, seed=0, bound_usd=0.0, effort_s=0.01 * WARM_S, clock_limit_s=np.inf)
     if large:
         target = targets_s(problem, np.ones(len(problem.workflow)))
         placed_by_time(problem, topological_order(problem, target), target, Setting())
