@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from autoscale.errors import SolverError
-from autoscale.lp.model import LinearModel, dual_bound
+from autoscale.lp.model import Box, LinearModel, dual_bound
 
 if TYPE_CHECKING:
     from autoscale.model.arrays import FloatArray
@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 SIMPLEX_ROWS = 600
 """Larger linear programs go to the interior-point method."""
+
+BASIS_ROWS = 4000
+"""From the interior of larger ones the way to a vertex, and so to a basis, is not looked for."""
 
 
 class SolveStatus(Enum):
@@ -51,6 +54,8 @@ class SolveResult:
         Multipliers of the rows, or None (integer models have none).
     proven
         Of an infeasible model: whether the solver's own proof (a ray of multipliers) holds here.
+    basis
+        Where the simplex method ended, to begin with the next time; None without one.
     """
 
     status: SolveStatus
@@ -59,6 +64,7 @@ class SolveResult:
     bound: float
     row_dual: FloatArray | None = None
     proven: bool = False
+    basis: Any = None
 
 
 NOTHING = SolveResult(status=SolveStatus.FAILED, x=None, objective=math.inf, bound=-math.inf)
@@ -85,25 +91,91 @@ def solve_model(
         return NOTHING
 
 
-def _highs(model: LinearModel, time_limit_s: float, relative_gap: float) -> SolveResult:
-    highspy: Any = import_module("highspy")  # its stubs do not cover what is used
+class SolvedAgain:
+    """A linear program that is solved within one box after another, each time from a basis.
 
+    Parameters
+    ----------
+    model
+        Without whole numbers; not to be changed.
+    """
+
+    def __init__(self, model: LinearModel) -> None:
+        self.model = model
+        self._solver: Any = None
+
+    def solve(self, box: Box, basis: Any, *, time_limit_s: float) -> SolveResult:
+        """Return HiGHS's answer; never raises for what a solver may do wrong.
+
+        Parameters
+        ----------
+        box
+            Bounds and sides instead of the model's own.
+        basis
+            Of a solution of the model within any box; for fewer rows if it got some since.
+        time_limit_s
+            Seconds after which HiGHS stops.
+        """
+        try:
+            return self._again(box, basis, time_limit_s)
+        except Exception as error:  # whatever a solver does, it must not cost the user the plan
+            logger.warning("HiGHS failed: %s", error)
+            return NOTHING
+
+    def _again(self, box: Box, basis: Any, time_limit_s: float) -> SolveResult:
+        highspy: Any = import_module("highspy")
+        model = self.model
+        if self._solver is None:
+            self._solver = _new_solver(highspy)
+            lp = _highs_lp(highspy, model, integral=False)
+            if self._solver.passModel(lp) == highspy.HighsStatus.kError:
+                raise SolverError("the model was refused")
+        solver = self._solver
+        columns = np.arange(model.n_variables, dtype=np.int32)
+        rows = np.arange(model.n_rows, dtype=np.int32)
+        solver.changeColsBounds(columns.size, columns, box.low, box.high)
+        solver.changeRowsBounds(rows.size, rows, box.row_low, box.row_high)
+        solver.setOptionValue("time_limit", solver.getRunTime() + max(0.0, time_limit_s))
+        if solver.setBasis(_padded(highspy, basis, model.n_rows)) == highspy.HighsStatus.kError:
+            raise SolverError("the basis was refused")
+        if solver.run() == highspy.HighsStatus.kError:
+            raise SolverError("the run ended in an error")
+        return _read(highspy, solver, model, integral=False, box=box)
+
+
+def _padded(highspy: Any, basis: Any, n_rows: int) -> Any:
+    """Return a basis in which rows that were added since do not bind."""
+    status = list(basis.row_status)
+    if len(status) < n_rows:
+        basic = highspy.HighsBasisStatus.kBasic
+        longer = highspy.HighsBasis()
+        longer.valid = True
+        longer.col_status = basis.col_status
+        longer.row_status = status + [basic] * (n_rows - len(status))
+        return longer
+    return basis
+
+
+def _new_solver(highspy: Any, **more: Any) -> Any:
     solver = highspy.Highs()
-    settings = {
-        "output_flag": False,
-        "threads": 1,  # one thread, so that the same model gives the same answer
-        "random_seed": 0,
-        "mip_rel_gap": relative_gap,
-        "time_limit": max(0.0, time_limit_s),
-    }
+    # One thread, so that the same model gives the same answer.
+    settings = {"output_flag": False, "threads": 1, "random_seed": 0, **more}
     for key, value in settings.items():
         if solver.setOptionValue(key, value) != highspy.HighsStatus.kOk:
             raise SolverError(f"option {key} was refused")
+    return solver
+
+
+def _highs(model: LinearModel, time_limit_s: float, relative_gap: float) -> SolveResult:
+    highspy: Any = import_module("highspy")  # its stubs do not cover what is used
+
+    solver = _new_solver(highspy, mip_rel_gap=relative_gap, time_limit=max(0.0, time_limit_s))
     integral = bool(model.integer.any())
     if not integral and model.n_rows > SIMPLEX_ROWS:
         # The duals of interior points are as good as vertices' for bounds, and sooner there.
         solver.setOptionValue("solver", "ipm")
-        solver.setOptionValue("run_crossover", "off")
+        if model.n_rows > BASIS_ROWS:
+            solver.setOptionValue("run_crossover", "off")
     if solver.passModel(_highs_lp(highspy, model, integral)) == highspy.HighsStatus.kError:
         raise SolverError("the model was refused")
     if solver.run() == highspy.HighsStatus.kError:
@@ -129,7 +201,9 @@ def _highs_lp(highspy: Any, model: LinearModel, integral: bool) -> Any:
     return lp
 
 
-def _read(highspy: Any, solver: Any, model: LinearModel, integral: bool) -> SolveResult:
+def _read(
+    highspy: Any, solver: Any, model: LinearModel, integral: bool, box: Box | None = None
+) -> SolveResult:
     status = {
         highspy.HighsModelStatus.kOptimal: SolveStatus.OPTIMAL,
         highspy.HighsModelStatus.kInfeasible: SolveStatus.INFEASIBLE,
@@ -162,12 +236,14 @@ def _read(highspy: Any, solver: Any, model: LinearModel, integral: bool) -> Solv
             bound=-math.inf,
             proven=_is_proof(model, solver),
         )
+    basis = solver.getBasis()
     return SolveResult(
         status=status,
         x=x if has_values else None,
         objective=objective,
-        bound=dual_bound(model, dual) if dual is not None else -math.inf,
+        bound=dual_bound(model, dual, box) if dual is not None else -math.inf,
         row_dual=dual,
+        basis=basis if basis.valid and len(basis.row_status) == model.n_rows else None,
     )
 
 

@@ -3,8 +3,9 @@
 Relaxing.py says what is solved. Small models find the types that matter, and those that no better
 plan leases (useful.py). Barriers are tasks with work before and after them: plain windows let both
 sides use all the slack; branching on when the barrier starts makes them share it. So does branching
-on the number of leases, which is whole (branching.py). The bound is the least over the leaves,
-whenever the search stops.
+on the number of leases, which is whole (branching.py). Halves are solved by the dual simplex method
+from where the whole ended, and get models of their own every few splits. The bound is the least
+over the leaves, whenever the search stops.
 """
 
 from __future__ import annotations
@@ -37,8 +38,15 @@ many nodes of a small model say more than few of a large one."""
 MANY_TASKS = 50_000
 """Above so many tasks a small model says as much as a large one: groups are large anyway."""
 
-PROBE_BELOW = 1500
-"""Nodes with more variables are probed by a smaller model."""
+RENEWED = 3
+"""Splits after which a node gets a model of its own: until then it goes on from the basis of the
+one before, which says less and takes a small fraction of the time."""
+
+STALLED = 6
+"""Splits in a row without a gain after which a finer model takes over."""
+
+GAIN = 1e-4
+"""Relative rise of a bound that counts as a gain."""
 
 GAINLESS = 1e-7
 """A split worth no more is not made where a finer model might say more."""
@@ -97,6 +105,8 @@ class _Node:
     region: Region = field(compare=False)
     relaxed: Relaxed = field(compare=False)
     level: int = field(compare=False, default=0)
+    age: int = field(compare=False, default=0)
+    stalled: int = field(compare=False, default=0)
 
 
 class CostBound:
@@ -269,18 +279,32 @@ class CostBound:
                 break
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break
-            self.settings = levels[best.level]
-            children = self._children(best, splitter, target_usd(), best.level + 1 < len(levels))
-            if not children:  # what is left to split shows in a finer model only
-                if best.level + 1 == len(levels):
-                    break
-                self.settings = levels[best.level + 1]
-                children = [self._node(best.region, best.bound_usd, best.level + 1)]
+            children = self._expanded(best, levels, splitter, target_usd())
+            if not children:
+                break
             heapq.heappop(self.open_nodes)
             for child in children:
                 if np.isfinite(child.bound_usd):
                     heapq.heappush(self.open_nodes, child)
         return self._bound(best)
+
+    def _expanded(
+        self, node: _Node, levels: list[BoundSettings], splitter: Splitter, cost_usd: float
+    ) -> list[_Node]:
+        """Return what makes up a node: its halves, or itself with its own or a finer model.
+
+        Nothing where the finest model has nothing left to split.
+        """
+        finer = node.level + 1 < len(levels)
+        stalled = finer and node.stalled >= STALLED
+        self.settings = levels[node.level]
+        if node.age < RENEWED and not stalled:
+            children = self._children(node, splitter, cost_usd, finer)
+            if children or not (node.age or finer):
+                return children
+        level = node.level + 1 if stalled or (finer and not node.age) else node.level
+        self.settings = levels[level]
+        return [self._node(node.region, node.bound_usd, level)]
 
     def _children(
         self, node: _Node, splitter: Splitter, cost_usd: float, could_be_finer: bool
@@ -290,25 +314,38 @@ class CostBound:
         splits = splitter.splits(node.region, windows, node.relaxed, self.relaxer.types.index)
         if not splits:
             return []
-        probed: dict[int, _Node] = {}
-        quick = _size(node) > PROBE_BELOW
+        near = node.relaxed if node.relaxed.basis is not None else self._small(node.region)
+        probed: list[tuple[Region, Relaxed | None]] = []
 
         def probe(region: Region) -> float:
-            if quick:
-                return self._probe(region)
-            probed[id(region)] = self._node(region, node.bound_usd, node.level)
-            return probed[id(region)].bound_usd
+            in_time = time.perf_counter() < self._stop_s
+            relaxed = self.relaxer.solve_near(near, region) if in_time else None
+            probed.append((region, relaxed))
+            return near.bound_usd if relaxed is None else relaxed.bound_usd
 
-        before = self._probe(node.region) if quick else node.bound_usd
         split, worth = splits[0], np.inf
-        if before > 0 and (len(splits) > 1 or could_be_finer):  # 0: no time was left to ask
-            split, worth = splitter.best(splits, probe, before, cost_usd)
-        if could_be_finer and worth <= GAINLESS:
+        if near.bound_usd > 0:  # 0: no time was left to ask
+            split, worth = splitter.best(splits, probe, near.bound_usd, cost_usd)
+        if (could_be_finer or node.age) and worth <= GAINLESS:
             return []
-        return [
-            probed.get(id(half)) or self._node(half, node.bound_usd, node.level)
-            for half in split.halves
-        ]
+        if near is not node.relaxed:
+            probed = []
+        return [self._half(node, region, probed) for region in split.halves]
+
+    def _half(
+        self, node: _Node, region: Region, probed: list[tuple[Region, Relaxed | None]]
+    ) -> _Node:
+        """Return the node of a part of another one's region, from the probes if it is there."""
+        child = None
+        for part, relaxed in probed:
+            if part is region and relaxed is not None:
+                usd = max(relaxed.bound_usd, node.bound_usd)
+                child = _Node(usd, next(self.numbers), region, relaxed, node.level, node.age + 1)
+                self.solved += 1
+        if child is None:
+            child = self._node(region, node.bound_usd, node.level)
+        gained = child.bound_usd > node.bound_usd * (1 + GAIN)
+        return replace(child, stalled=0 if gained else node.stalled + 1)
 
     def _bound(self, node: _Node) -> Bound:
         plural = "s" if self.solved > 1 else ""
@@ -343,13 +380,13 @@ class CostBound:
         n = len(self.relaxer.problem.workflow)
         return Region(np.zeros(n), np.full(n, np.inf), Limits.none(len(self.relaxer.types)))
 
-    def _probe(self, region: Region) -> float:
-        """Return the bound of a small relaxation within a region, USD."""
+    def _small(self, region: Region) -> Relaxed:
+        """Return a small relaxation within a region."""
         settings, solved = self.settings, self.solved
         self.settings = self.small
         node = self._node(region, 0.0)
         self.settings, self.solved = settings, solved
-        return node.bound_usd
+        return node.relaxed
 
     def _node(self, region: Region, floor: float, level: int = 0) -> _Node:
         self.solved += 1

@@ -1,9 +1,9 @@
 """Where the relaxation is split: on when a barrier starts, or on a number of leases.
 
-What a split is worth shows only in its two halves, so that small models probe some of them (strong
-branching); what was found is remembered, in proportion to how much of a barrier's time is left, and
-the splits that promised most are probed anew (as reliability branching does; Achterberg, Koch and
-Martin 2005).
+What a split is worth shows only in its two halves, so that some of them are probed (strong
+branching), from the basis of the model that is split; what was found is remembered, in proportion
+to how much of a barrier's time is left, and the splits that promised most are probed anew (as
+reliability branching does; Achterberg, Koch and Martin 2005).
 """
 
 from __future__ import annotations

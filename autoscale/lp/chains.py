@@ -21,6 +21,7 @@ from autoscale.model import graph
 
 if TYPE_CHECKING:
     from autoscale.lp.fleet import FleetModel
+    from autoscale.lp.model import Box
     from autoscale.lp.windows import Windows
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
@@ -106,6 +107,21 @@ def add_precedence(
         ),
         low=fixed[owner] - np.where(rows < edge.size, 0.0, windows.latest_end_s[owner]),
     )
+
+
+def narrow_precedence(
+    box: Box, fleet: FleetModel, problem: Problem, chains: LongChains, windows: Windows
+) -> None:
+    """Narrow the start times and the rows ``by the end`` to windows within the model's own."""
+    if "S" not in fleet.model.variables:
+        return
+    tasks, shortest = chains.tasks, problem.fastest_s * fleet.forgiven
+    columns, rows = fleet.model.variables["S"], fleet.model.rows["after"]
+    earliest, latest = windows.earliest_start_s[tasks], windows.latest_end_s[tasks]
+    box.low[columns] = earliest
+    box.high[columns] = np.maximum(latest - shortest[tasks], earliest)
+    fixed = np.where(np.isin(tasks, chains.singles), 0.0, shortest[tasks])
+    box.row_low[rows.stop - tasks.size : rows.stop] = fixed - latest
 
 
 def precedence_prices(

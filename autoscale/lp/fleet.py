@@ -32,7 +32,7 @@ over its leases of each lease's own rise; then (1)-(7) hold, and C[k] is at most
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -40,8 +40,9 @@ from autoscale.lp.model import LinearModel
 from autoscale.lp.work import FORGIVEN
 
 if TYPE_CHECKING:
+    from autoscale.lp.model import Box
     from autoscale.lp.types import BoundTypes
-    from autoscale.lp.windows import Groups
+    from autoscale.lp.windows import Groups, Windows
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
 
@@ -185,6 +186,39 @@ def build_fleet_model(
         "leases", np.zeros(n_types, int), opened, 1.0, low=limits.total[0], high=limits.total[1]
     )
     return fleet
+
+
+def narrow_fleet(box: Box, fleet: FleetModel, windows: Windows, limits: Limits) -> None:
+    """Narrow the work's place in time and the numbers of leases, of the model's types, to a part.
+
+    Parameters
+    ----------
+    box
+        The model's, to be changed.
+    fleet
+        The model.
+    windows
+        Of each task, within those that the model was made for.
+    limits
+        On the model's types, within the model's own.
+    """
+    model, before = fleet.model, fleet.groups
+    groups = before.narrowed(windows)
+    overlap = groups.overlap(fleet.edges)
+    # Tasks that take no time may have a window without length: their work is left where it was.
+    moved: Any = overlap.any(axis=1)
+    length = (groups.end_s - groups.start_s)[fleet.group]
+    too_long = groups.shortest_s[fleet.group, fleet.kind] > length * (1 + 1e-9) + 1e-9
+    outside = overlap[fleet.group, fleet.bucket] <= 0
+    closed = moved[fleet.group] & (outside | too_long)
+    box.high[fleet.x[closed]] = 0.0
+    of_row, n_buckets = fleet.place_cells, fleet.edges.size - 1
+    room = (groups.count * groups.vcpus)[of_row // n_buckets] * overlap.ravel()[of_row]
+    sides = box.row_high[model.rows["place"]]
+    box.row_high[model.rows["place"]] = np.where(moved[of_row // n_buckets], room, sides)
+    box.low[fleet.opened] = np.maximum(box.low[fleet.opened], limits.least)
+    box.high[fleet.opened] = np.minimum(box.high[fleet.opened], limits.most)
+    box.row_low[model.rows["leases"]], box.row_high[model.rows["leases"]] = limits.total
 
 
 def _cells(groups: Groups, overlap: FloatArray) -> tuple[IntArray, IntArray, IntArray]:

@@ -17,6 +17,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
+class Box:
+    """Within what a model's variables and rows lie, as arrays that may be changed.
+
+    Parameters
+    ----------
+    low, high
+        Bounds of the variables.
+    row_low, row_high
+        Sides of the rows.
+    """
+
+    low: FloatArray
+    high: FloatArray
+    row_low: FloatArray
+    row_high: FloatArray
+
+
+@dataclass(slots=True)
 class LinearModel:
     """Minimise ``cost @ x`` subject to ``row_low <= A x <= row_high``, ``low <= x <= high``.
 
@@ -118,6 +136,11 @@ class LinearModel:
             return np.zeros(0), np.zeros(0)
         return np.concatenate(self._row_low), np.concatenate(self._row_high)
 
+    @property
+    def box(self) -> Box:
+        """Bounds and sides."""
+        return Box(*self.bounds, *self.sides)
+
     def matrix(self) -> Any:
         """Return the coefficients as a CSC matrix, shape (rows, variables); not to be changed."""
         shape = (self.n_rows, self.n_variables)
@@ -160,34 +183,34 @@ class LinearModel:
         return problem
 
 
-def usable_duals(model: LinearModel, row_dual: FloatArray) -> FloatArray:
+def usable_duals(model: LinearModel, row_dual: FloatArray, box: Box | None = None) -> FloatArray:
     """Return the multipliers with those set to 0 that are not numbers or have no side.
 
-    Rows that the model got after it was solved have multiplier 0, too.
+    Rows that the model got after it was solved have multiplier 0, too. A box stands for the
+    model's own bounds and sides.
     """
-    row_low, row_high = model.sides
+    box = box or model.box
     y = np.zeros(model.n_rows)
     y[: row_dual.size] = np.where(np.isfinite(row_dual), row_dual, 0.0)
-    y = np.where((y > 0) & ~np.isfinite(row_low), 0.0, y)
-    return np.where((y < 0) & ~np.isfinite(row_high), 0.0, y)
+    y = np.where((y > 0) & ~np.isfinite(box.row_low), 0.0, y)
+    return np.where((y < 0) & ~np.isfinite(box.row_high), 0.0, y)
 
 
-def dual_bound(model: LinearModel, row_dual: FloatArray) -> float:
+def dual_bound(model: LinearModel, row_dual: FloatArray, box: Box | None = None) -> float:
     """Return a lower bound on the minimum that holds whatever the duals are.
 
     For any row multipliers ``y``, ``min c x >= y-weighted sides + sum over variables of the least
     (c - A'y) x within the variable's bounds`` (Neumaier and Shcherbina, Math. Programming 99,
     2004). A solver's rounding errors can make the bound weaker, never wrong; -inf where a variable
-    without an upper bound would be needed.
+    without an upper bound would be needed. A box stands for the model's own bounds and sides.
     """
-    low, high = model.bounds
-    row_low, row_high = model.sides
-    y = usable_duals(model, row_dual)
-    with np.errstate(invalid="ignore"):
-        sides = np.where(y > 0, y * row_low, np.where(y < 0, y * row_high, 0.0))
+    box = box or model.box
+    y = usable_duals(model, row_dual, box)
     reduced = model.cost - model.matrix().T @ y
     with np.errstate(invalid="ignore"):
-        box = np.where(reduced > 0, reduced * low, np.where(reduced < 0, reduced * high, 0.0))
-    total = float(sides.sum() + box.sum())
-    scale = float(np.abs(sides).sum() + np.abs(box[np.isfinite(box)]).sum())
+        sides = np.where(y > 0, y * box.row_low, np.where(y < 0, y * box.row_high, 0.0))
+        ends = np.where(reduced < 0, reduced * box.high, 0.0)
+        ends = np.where(reduced > 0, reduced * box.low, ends)
+    total = float(sides.sum() + ends.sum())
+    scale = float(np.abs(sides).sum() + np.abs(ends[np.isfinite(ends)]).sum())
     return total - 1e-12 * scale

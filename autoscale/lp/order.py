@@ -22,6 +22,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from autoscale.lp.fleet import FleetModel
+    from autoscale.lp.model import Box
     from autoscale.lp.windows import Windows
     from autoscale.model.arrays import FloatArray, IntArray
     from autoscale.model.problem import Problem
@@ -166,6 +167,17 @@ def add_stage_rows(
         1.0,
         high=latest * (1 + 1e-9) + 1e-9,
     )
+
+
+def narrow_stages(box: Box, fleet: FleetModel, order: StageOrder, windows: Windows) -> None:
+    """Narrow the mean starts and ends of stages to windows within the model's own."""
+    if "A" not in fleet.model.variables:
+        return
+    mean = _means(order)
+    columns, latest = fleet.model.variables["A"], mean(windows.latest_end_s)
+    box.low[columns] = np.minimum(mean(windows.earliest_start_s), latest)
+    box.high[columns] = latest
+    box.row_high[fleet.model.rows["stage ends"]] = latest * (1 + 1e-9) + 1e-9
 
 
 def stage_prices(fleet: FleetModel, order: StageOrder | None, dual: FloatArray) -> FloatArray:

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoscale.lp.backend import SolveStatus, solve_model
-from autoscale.lp.chains import add_precedence, long_chains
+from autoscale.lp.backend import SolvedAgain, SolveStatus, solve_model
+from autoscale.lp.chains import add_precedence, long_chains, narrow_precedence
 from autoscale.lp.cuts import (
     PackingCut,
     add_machine_cuts,
@@ -23,9 +23,9 @@ from autoscale.lp.cuts import (
     add_size_cuts,
     packing_cuts,
 )
-from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model
+from autoscale.lp.fleet import FleetModel, Limits, build_fleet_model, narrow_fleet
 from autoscale.lp.model import dual_bound, usable_duals
-from autoscale.lp.order import add_stage_rows, stage_order
+from autoscale.lp.order import add_stage_rows, narrow_stages, stage_order
 from autoscale.lp.pricing import Pricing
 from autoscale.lp.types import BoundTypes, bound_types
 from autoscale.lp.useful import confined
@@ -50,6 +50,9 @@ RISING = 1.005
 LEAST_S = 0.3
 """Seconds that a linear program gets in any case."""
 
+MISSING = 1.01
+"""A type that would earn so many times what it costs has to be in the model."""
+
 TYPES_A_ROUND = 12
 """Types that may enter the model between two solutions."""
 
@@ -65,7 +68,7 @@ class BoundSettings:
     cut_rounds, cuts, machine_cuts
         Rounds of cuts, and packing and machine cuts of a round, at most.
     nodes
-        Linear programs of the branching at most.
+        Nodes of the branching at most.
     barriers
         Barriers to branch on.
     """
@@ -75,7 +78,7 @@ class BoundSettings:
     cut_rounds: int = 3
     cuts: int = 80
     machine_cuts: int = 600
-    nodes: int = 300
+    nodes: int = 5000
     barriers: int = 12
 
 
@@ -93,6 +96,9 @@ class Relaxed:
         The solution's multipliers, or None.
     pricing
         What prices the types that the model leaves out, or None.
+    basis, again
+        Where the simplex method ended, and what goes on from there within a part of the region;
+        None where another method solved the model.
     """
 
     bound_usd: float
@@ -100,6 +106,8 @@ class Relaxed:
     x: FloatArray | None = None
     row_dual: FloatArray | None = None
     pricing: Pricing | None = None
+    basis: Any = None
+    again: SolvedAgain | None = None
 
 
 class Relaxer:
@@ -179,11 +187,58 @@ class Relaxer:
         floor_usd
             What no plan in the region is known to cost less than.
         """
-        problem, windows = self.within(region.limits), self.windows(region)
-        slack = windows.latest_end_s - windows.earliest_start_s - problem.fastest_s
-        if slack.min(initial=0.0) < -1e-6 * max(1.0, self.horizon_s):
+        windows = self.windows(region)
+        if self._impossible(windows, region.limits):
             return Relaxed(np.inf)
         return self._priced_and_cut(windows, region.limits, settings, Relaxed(floor_usd))
+
+    def solve_near(self, near: Relaxed, region: Region) -> Relaxed | None:
+        """Return a relaxation within a part of the region of another one, from its basis.
+
+        Buckets, groups, types and cuts stay what they are, which says less than a model made for
+        the part and takes a small fraction of the time. None where the other one has no basis or is
+        of a time when there were more types, where the solver has no answer, and where a type that
+        the model leaves out would matter.
+
+        Parameters
+        ----------
+        near
+            The other one.
+        region
+            The part.
+        """
+        fleet, pricing = near.fleet, near.pricing
+        if (
+            near.again is None
+            or fleet is None
+            or pricing is None
+            or pricing.types is not self.types
+        ):
+            return None
+        windows, limits = self.windows(region), region.limits
+        if self._impossible(windows, limits):
+            return Relaxed(np.inf)
+        box = fleet.model.box
+        in_model = np.isin(self.types.index, fleet.types.index)
+        narrow_fleet(box, fleet, windows, limits.only(np.flatnonzero(in_model)))
+        narrow_precedence(box, fleet, self.within(limits), self.chains, windows)
+        if self.order is not None:
+            narrow_stages(box, fleet, self.order, windows)
+        solved = near.again.solve(box, near.basis, time_limit_s=self._time_left())
+        if solved.row_dual is None or solved.x is None or solved.basis is None:
+            return None
+        dual = usable_duals(fleet.model, solved.row_dual, box)
+        ratio = pricing.ratios(dual, np.flatnonzero(~in_model).tolist())
+        if ratio.max(initial=1.0) > MISSING:
+            return None
+        scaled = dual / ratio.max(initial=1.0)
+        usd = max(dual_bound(fleet.model, scaled, box) * fleet.unit_usd, near.bound_usd)
+        return replace(near, bound_usd=usd, x=solved.x, row_dual=scaled, basis=solved.basis)
+
+    def _impossible(self, windows: Windows, limits: Limits) -> bool:
+        """Return whether some task is longer than its window."""
+        slack = windows.latest_end_s - windows.earliest_start_s - self.within(limits).fastest_s
+        return bool(slack.min(initial=0.0) < -1e-6 * max(1.0, self.horizon_s))
 
     def _priced_and_cut(
         self, windows: Windows, limits: Limits, settings: BoundSettings, best: Relaxed
@@ -208,7 +263,8 @@ class Relaxer:
             pricing = self._pricing(fleet, everyone)
             missing, usd = self._priced(pricing, solved.row_dual)
             usd = max(usd, best.bound_usd)
-            best = Relaxed(usd, fleet, solved.x, solved.row_dual, pricing)
+            again = SolvedAgain(fleet.model) if solved.basis is not None else None
+            best = Relaxed(usd, fleet, solved.x, solved.row_dual, pricing, solved.basis, again)
             if time.perf_counter() > self.stop_s:
                 break
             if missing.size:

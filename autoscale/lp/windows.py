@@ -100,6 +100,15 @@ class Groups:
         per_type = ("vcpu_s", "memory_s", "gpu_s", "shortest_s", "task_s")
         return replace(self, **{name: getattr(self, name)[:, kinds] for name in per_type})
 
+    def narrowed(self, windows: Windows) -> Groups:
+        """Return the same groups with the windows that their tasks have now, within the old."""
+        start, end = np.full(len(self), np.inf), np.zeros(len(self))
+        np.minimum.at(start, self.of_task, windows.earliest_start_s)
+        np.maximum.at(end, self.of_task, windows.latest_end_s)
+        return replace(
+            self, start_s=np.maximum(start, self.start_s), end_s=np.minimum(end, self.end_s)
+        )
+
     def overlap(self, edges: FloatArray) -> FloatArray:
         """Return the seconds that each group's window shares with each bucket."""
         low = np.maximum(self.start_s[:, None], edges[:-1])

@@ -42,9 +42,7 @@ def warm_kernels(*, large: bool = False) -> None:
 
     problem = _example()
     plan_lp(problem, seed=0, time_limit_s=WARM_S)
-    many = get_scheduler("fastest")(
-        problem.replace(billing=HOURLY), rng=np.random.default_rng(0)
-    )
+    many = get_scheduler("fastest")(problem.replace(billing=HOURLY), rng=np.random.default_rng(0))
     squeeze(many, seed=0, bound_usd=0.0, effort_s=0.01 * WARM_S, clock_limit_s=np.inf)
     if large:
         target = targets_s(problem, np.ones(len(problem.workflow)))

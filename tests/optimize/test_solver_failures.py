@@ -13,7 +13,7 @@ import pytest
 from autoscale.api import make_problem, read_workflow
 from autoscale.errors import SolverError
 from autoscale.lp import backend, bound, relaxing
-from autoscale.lp.backend import NOTHING, SolveResult, SolveStatus
+from autoscale.lp.backend import NOTHING, SolvedAgain, SolveResult, SolveStatus
 from autoscale.lp.work import work_bound_usd
 from autoscale.optimize.planner import solve
 from autoscale.plan.check import check_plan
@@ -34,6 +34,7 @@ def changed(change: Callable[[LinearModel, SolveResult], SolveResult]) -> Any:
     def solver(model: LinearModel, **options: Any) -> SolveResult:
         return change(model, honest(model, **options))
 
+    solver.change = change  # type: ignore[attr-defined]
     return solver
 
 
@@ -130,10 +131,38 @@ def test_lies_never_raise_the_bound_above_a_plan(
             assert usd <= found * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("probed_by_small_models", [False, True])
+@pytest.mark.parametrize("name", ["NaN duals", "huge duals", "negated duals", "infeasible"])
+def test_lies_within_parts_never_raise_the_bound_above_a_plan(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = SolvedAgain.solve
+
+    def lies(again: SolvedAgain, *given: Any, **options: Any) -> SolveResult:
+        truth = within(again, *given, **options)
+        if truth.row_dual is None or truth.x is None:
+            return truth
+        told: SolveResult = LIARS[name].change(again.model, truth)
+        return told
+
+    told = 0
+    for seed in range(2):
+        problem = random_problem(seed, n_tasks=10, slack=1.5)
+        found = solve(problem, planner="list").cost_usd
+        with monkeypatch.context() as patch:
+            patch.setattr(SolvedAgain, "solve", lies)
+            search = bound.CostBound(problem, settings=relaxing.BoundSettings(nodes=12))
+            root = search.root().usd
+            usd = search.branch(lambda: math.inf, lambda usd: None).usd
+        assert usd <= found * (1 + 1e-9)
+        told += search.solved > 6
+        assert usd >= root * (1 - 1e-9)
+    assert told
+
+
+@pytest.mark.parametrize("rows_with_basis", [10_000, 500])
 @pytest.mark.parametrize("honest_calls", [1, 2, 3, 4, 6, 8, 11, 15, 20, 30])
 def test_the_bound_goes_on_whenever_the_solver_stops_answering(
-    honest_calls: int, probed_by_small_models: bool, monkeypatch: pytest.MonkeyPatch
+    honest_calls: int, rows_with_basis: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when its time is up between two rounds of cuts: models then have rows without duals."""
     workflow = read_workflow("example:1000genome")
@@ -144,9 +173,14 @@ def test_the_bound_goes_on_whenever_the_solver_stops_answering(
     def tires(model: LinearModel, **options: Any) -> SolveResult:
         return honest(model, **options) if next(calls) <= honest_calls else NOTHING
 
+    def tires_within(again: SolvedAgain, *given: Any, **options: Any) -> SolveResult:
+        return within(again, *given, **options) if next(calls) <= honest_calls else NOTHING
+
+    within = SolvedAgain.solve
+    monkeypatch.setattr(SolvedAgain, "solve", tires_within)
     monkeypatch.setattr(relaxing, "solve_model", tires)
-    if probed_by_small_models:
-        monkeypatch.setattr(bound, "PROBE_BELOW", 0)
+    for rows in ("SIMPLEX_ROWS", "BASIS_ROWS"):
+        monkeypatch.setattr(backend, rows, rows_with_basis)
     search = bound.CostBound(problem, settings=relaxing.BoundSettings(nodes=12), cost_usd=usd)
     root = search.root().usd
     branched = search.branch(lambda: usd * 0.99, lambda bound_usd: None).usd
