@@ -67,7 +67,7 @@ def test_no_bound_exceeds_the_optimum(solver: ProcessPoolExecutor, block: int) -
     exact = [solver.submit(optimum_usd, problem, time_limit_s=1.0) for problem in cases]
     for number, (problem, answer) in enumerate(zip(cases, exact, strict=True)):
         optimum, proven = answer.result()
-        bounds = bounds_usd(problem, nodes=15)
+        bounds = bounds_usd(problem, nodes=5)
         assert max(bounds.values()) <= optimum * ROUNDING, (40 * block + number, bounds, optimum)
         # The oracle is tested, too: nothing beats a proven optimum.
         if proven:
@@ -79,12 +79,12 @@ def test_no_bound_exceeds_the_optimum(solver: ProcessPoolExecutor, block: int) -
 @pytest.mark.parametrize("seed", range(16))
 def test_no_bound_exceeds_any_plan_found(seed: int) -> None:
     problem = random_problem(seed, n_tasks=8 + seed % 12)
-    bounds = bounds_usd(problem, nodes=12)
+    bounds = bounds_usd(problem, nodes=6)
     found = cheapest_found_usd(problem, seed)
     assert max(bounds.values()) <= found * ROUNDING, (bounds, found)
 
 
-def bounds_on_better_usd(problem: Problem, cost_usd: float, nodes: int = 16) -> list[float]:
+def bounds_on_better_usd(problem: Problem, cost_usd: float, nodes: int = 8) -> list[float]:
     """Return bounds on plans cheaper than some, as one of the first costs is at hand, or lower."""
     found = []
     for first, later in ((1.0, 1.0), (1.02, 1.02), (2.0, 1.02), (2.0, 1.0)):

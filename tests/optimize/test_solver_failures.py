@@ -144,19 +144,14 @@ def test_lies_within_parts_never_raise_the_bound_above_a_plan(
         told: SolveResult = LIARS[name].change(again.model, truth)
         return told
 
-    told = 0
-    for seed in range(2):
-        problem = random_problem(seed, n_tasks=10, slack=1.5)
-        found = solve(problem, planner="list").cost_usd
-        with monkeypatch.context() as patch:
-            patch.setattr(SolvedAgain, "solve", lies)
-            search = bound.CostBound(problem, settings=relaxing.BoundSettings(nodes=12))
-            root = search.root().usd
-            usd = search.branch(lambda: math.inf, lambda usd: None).usd
-        assert usd <= found * (1 + 1e-9)
-        told += search.solved > 6
-        assert usd >= root * (1 - 1e-9)
-    assert told
+    problem = random_problem(0, n_tasks=10, slack=1.5)
+    found = solve(problem, planner="list").cost_usd
+    monkeypatch.setattr(SolvedAgain, "solve", lies)
+    search = bound.CostBound(problem, settings=relaxing.BoundSettings(nodes=12))
+    root = search.root().usd
+    usd = search.branch(lambda: math.inf, lambda usd: None).usd
+    assert root * (1 - 1e-9) <= usd <= found * (1 + 1e-9)
+    assert search.solved > 6
 
 
 @pytest.mark.parametrize("rows_with_basis", [10_000, 500])
