@@ -254,7 +254,9 @@ class CostBound:
             node = self._first_node(more)
         return node
 
-    def branch(self, target_usd: Callable[[], float], tell: Callable[[float], None]) -> Bound:
+    def branch(
+        self, target_usd: Callable[[], float], tell: Callable[[float], None], gap: float = 0.0
+    ) -> Bound:
         """Return the bound after branching.
 
         Parameters
@@ -263,6 +265,8 @@ class CostBound:
             Gives the cost of the best plan at hand; the search stops when the bound reaches it.
         tell
             Called with each better bound, USD.
+        gap
+            The search also stops when the cost exceeds the bound by no more than this part of it.
         """
         self.heed(target_usd())
         if self.stages and self.first is not None:  # the root was told to pause
@@ -275,7 +279,8 @@ class CostBound:
         while self.open_nodes:
             best = self.open_nodes[0]
             tell(SAFETY * best.bound_usd)
-            if best.bound_usd * (1 + 1e-9) >= target_usd() * SAFETY or best.relaxed.x is None:
+            within = best.bound_usd * (1 + gap) * (1 + 1e-9) >= target_usd() * SAFETY
+            if within or best.relaxed.x is None:
                 break
             if self.solved >= self.settings.nodes or time.perf_counter() > self.clock_limit_s:
                 break

@@ -148,7 +148,7 @@ def _bound(search: _ListSearch, state: Incumbent, limit: float) -> Bound:
     root = bound.root()
     state.raise_bound(root.usd)
     search.follow(root)
-    return bound.branch(lambda: state.plan.cost_usd, state.raise_bound)
+    return bound.branch(lambda: state.plan.cost_usd, state.raise_bound, state.gap)
 
 
 class _ListSearch:

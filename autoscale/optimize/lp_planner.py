@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -91,13 +92,14 @@ def plan_lp(
     state.tell(state.plan.cost_usd, state.bound_usd)
     glanced: Future[Bound | None] = Future()
     found: Future[Bound | None] = Future()
-    search = _Search(first, state, seed, time_limit_s, limit)
+    early_usd: Future[float] = Future()
+    search = _Search(first, state, early_usd, seed, time_limit_s, limit)
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             job = pool.submit(search.run, glanced, found)
             bounding = _bounding(problem, first.best, limit)
             if bounding is not None:
-                _prove(bounding, state, glanced, found, limit, time_limit_s)
+                _prove(bounding, state, glanced, found, early_usd, limit, time_limit_s)
             _settle(glanced, found)
             job.result()
         except (KeyboardInterrupt, SystemError) as error:
@@ -111,7 +113,7 @@ def plan_lp(
 
 def _prove(
     bounding: CostBound, state: Incumbent, glanced: Future[Bound | None],
-    found: Future[Bound | None], limit: float, time_limit_s: float,
+    found: Future[Bound | None], early_usd: Future[float], limit: float, time_limit_s: float,
 ) -> None:  # fmt: skip
     """Raise the bound as far as time allows; what the search waits for is handed over on the way.
 
@@ -123,19 +125,25 @@ def _prove(
         Gets every bound.
     glanced, found
         Get the small relaxation and the first one of full size; not set where there is none.
+    early_usd
+        Cost of the best plan that follows no relaxation. The bound waits for it, not for whatever
+        is the best by then: what follows from it must not depend on which thread is quicker.
     limit, time_limit_s
         Reading of the clock at the end, and seconds for everything.
     """
     soon_s, later_s = (limit - (1 - part) * time_limit_s for part in (GLANCE_PART, ROOT_PART))
     glanced.set_result(guarded(lambda: bounding.glance(pause_at_s=soon_s)))
-    bounding.heed(state.plan.cost_usd)
+    with suppress(TimeoutError):
+        bounding.heed(early_usd.result(max(0.0, soon_s - time.perf_counter())))
     root = guarded(lambda: bounding.root(pause_at_s=later_s))
     if root is None:
         return
     state.raise_bound(root.usd)
     state.method = root.method
     found.set_result(root)
-    bound = guarded(lambda: bounding.branch(lambda: state.plan.cost_usd, state.raise_bound))
+    bound = guarded(
+        lambda: bounding.branch(lambda: state.plan.cost_usd, state.raise_bound, state.gap)
+    )
     if bound is not None:
         state.method = bound.method
 
@@ -164,14 +172,17 @@ class _Search:
         The quick plans, of which there is at least one.
     state
         Gets every plan.
+    early_usd
+        Gets the cost of the best plan that follows no relaxation.
     seed, time_limit_s, limit
         As of :func:`plan_lp`; the reading of the clock at which it ends.
     """
 
     def __init__(
-        self, first: Starts, state: Incumbent, seed: int, time_limit_s: float, limit: float
-    ) -> None:
-        self.first, self.state, self.seed = first, state, seed
+        self, first: Starts, state: Incumbent, early_usd: Future[float], seed: int,
+        time_limit_s: float, limit: float,
+    ) -> None:  # fmt: skip
+        self.first, self.state, self.early_usd, self.seed = first, state, early_usd, seed
         self.time_limit_s, self.limit = time_limit_s, limit
         self.cancelled = Event()
 
@@ -198,6 +209,7 @@ class _Search:
         if self.cancelled.is_set():
             return starts
         starts += self._other_fleets(0.05 * self.time_limit_s)
+        self.early_usd.set_result(distinct(starts)[0].plan.cost_usd)
         glance = glanced.result()
         starts += self._guided_fleets(glance) if glance is not None else []
         starts = distinct(starts)

@@ -97,6 +97,27 @@ def bounds_on_better_usd(problem: Problem, cost_usd: float, nodes: int = 8) -> l
     return found
 
 
+def test_branching_ends_where_the_wanted_gap_is_reached() -> None:
+    """A gap that the root leaves is not branched on; a smaller one is, until it is reached."""
+    gaps = 0
+    few = BoundSettings(nodes=20, buckets=8, groups=20)
+    for seed in range(8):
+        problem = tiny_problem(seed)
+        cost = 1.2 * CostBound(problem, settings=few).root().usd
+        for gap in (0.25, 0.1, 0.0):
+            bound = CostBound(problem, settings=few, cost_usd=cost)
+            root = bound.root()
+            solved = bound.solved
+            usd = bound.branch(lambda cost=cost: cost, lambda usd: None, gap).usd  # type: ignore[misc]
+            if cost <= root.usd * (1 + gap):
+                assert bound.solved == solved
+                gaps += 1
+            else:
+                assert bound.solved > solved or bound.open_nodes[0].relaxed.x is None
+                assert usd >= root.usd
+    assert gaps >= 8
+
+
 @pytest.mark.parametrize("block", range(2))
 def test_bounds_on_better_plans_exceed_no_optimum(solver: ProcessPoolExecutor, block: int) -> None:
     """What is left out because it is too dear for a better plan is in no better plan."""

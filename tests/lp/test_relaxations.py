@@ -220,6 +220,6 @@ def test_a_left_out_type_is_priced_by_any_lease_of_it() -> None:
     # Only whole leases are branched on here; the cheap type enters although nothing is worth
     # anything but the lease itself (a node that asks for one lease at least).
     problem = tiny_problem(1001)
-    bound = CostBound(problem)
+    bound = CostBound(problem, settings=BoundSettings(nodes=300))
     bound.root()
     assert bound.branch(lambda: math.inf, lambda usd: None).usd <= 0.12

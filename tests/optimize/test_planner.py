@@ -15,13 +15,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscale.errors import InfeasibleError
+from autoscale.lp.bound import CostBound
 from autoscale.lp.relaxing import BoundSettings
 from autoscale.model.billing import HOURLY, PER_SECOND
 from autoscale.model.catalog import Catalog
 from autoscale.model.problem import Problem
 from autoscale.model.workflow import Workflow
+from autoscale.optimize import lp_planner
 from autoscale.optimize.improve import improve
 from autoscale.optimize.planner import solve
+from autoscale.optimize.starts import Starts
 from autoscale.plan.check import check_plan
 from autoscale.schedulers import get_scheduler
 from autoscale.schedulers.list_scheduler import lateness_s
@@ -93,6 +96,41 @@ def test_the_same_seed_gives_the_same_plan(seed: int, monkeypatch: pytest.Monkey
     first, second = (solve(problem, seed=seed, time_limit_s=0.5) for _ in range(2))
     assert columns(first) == columns(second)
     assert first.cost_usd == second.cost_usd
+
+
+@pytest.mark.parametrize("seed", [1, 2, 5])
+def test_which_thread_is_quicker_has_no_say(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The relaxations that guide the search know the same plans whenever the search finds them."""
+    sleep = time.sleep
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    monkeypatch.setattr(lp_planner, "GLANCE_PART", 1000.0)  # however slow the machine is
+    few = BoundSettings(nodes=8)
+    monkeypatch.setattr("autoscale.lp.bound.settings_for", lambda problem: few)
+    problem = problems.random_problem(seed, n_tasks=15)
+    plans, roots = [], []
+    for slow in ("make", "glance", "neither"):
+        with monkeypatch.context() as patch:
+            make, glance, root = Starts.make, CostBound.glance, CostBound.root
+
+            def late_make(self: Any, stop: Any, make: Any = make, slow: str = slow) -> None:
+                sleep(0.2 * (slow == "make"))
+                make(self, stop)
+
+            def late_glance(self: Any, glance: Any = glance, slow: str = slow, **at: Any) -> Any:
+                sleep(0.2 * (slow == "glance"))
+                return glance(self, **at)
+
+            def noted(self: Any, root: Any = root, **at: Any) -> Any:
+                known_usd, found = self.cost_usd, root(self, **at)
+                roots.append((known_usd, found.usd))
+                return found
+
+            patch.setattr(Starts, "make", late_make)
+            patch.setattr(CostBound, "glance", late_glance)
+            patch.setattr(CostBound, "root", noted)
+            plans.append(columns(solve(problem, seed=seed, time_limit_s=0.5)))
+    assert plans[0] == plans[1] == plans[2]
+    assert roots[0] == roots[1] == roots[2]
 
 
 def proven_usd(problem: Problem) -> float:
