@@ -24,6 +24,9 @@ NICE_S = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400,
 LABEL_PT = (88.0, 12.0)
 """Width and height that a label takes, in points."""
 
+NEAR = 0.1
+"""Gap up to which the bound is drawn so near that a label has no room above it."""
+
 IMPOSSIBLE = style.IDLE
 
 
@@ -53,7 +56,7 @@ def plot_pareto(front: ParetoFront, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
     ax.plot(
         makespan, cost, "o",
-        color=style.PALETTE[0], markersize=6.5, markeredgecolor="white", zorder=5,
+        color=style.PALETTE[0], markersize=6.5, markeredgecolor="white", zorder=5, clip_on=False,
     )  # fmt: skip
     _label_points(ax, front, makespan, cost)
     style.headline(ax, *_titles(front))
@@ -135,6 +138,8 @@ def _label_points(ax: Axes, front: ParetoFront, makespan: FloatArray, cost: Floa
         at, height = ax.transData.transform((x, y))
         end = i == last and at > ax.transAxes.transform((0.88, 0))[0]
         left = at - LABEL_PT[0] * scale if end else at
+        # Above the last point is the stair that leads to it; the bound may be right below.
+        beside = (-10, -3) if plan.gap > NEAR else (-6, -14)
         if any(
             abs(left - other) < LABEL_PT[0] * scale and abs(height - level) < LABEL_PT[1] * scale
             for other, level in taken
@@ -142,7 +147,7 @@ def _label_points(ax: Axes, front: ParetoFront, makespan: FloatArray, cost: Floa
             continue
         taken.append((left, height))
         ax.annotate(
-            _money(y) + gap, xy=(x, y), xytext=(-6 if end else 6, 7),
+            _money(y) + gap, xy=(x, y), xytext=beside if end else (6, 7),
             textcoords="offset points", ha="right" if end else "left", fontsize=8,
             color=style.INK, zorder=6,
         )  # fmt: skip
