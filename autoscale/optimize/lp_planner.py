@@ -92,14 +92,13 @@ def plan_lp(
     state.tell(state.plan.cost_usd, state.bound_usd)
     glanced: Future[Bound | None] = Future()
     found: Future[Bound | None] = Future()
-    early_usd: Future[float] = Future()
-    search = _Search(first, state, early_usd, seed, time_limit_s, limit)
+    search = _Search(first, state, seed, time_limit_s, limit)
     with ThreadPoolExecutor(max_workers=1) as pool:
         try:
             job = pool.submit(search.run, glanced, found)
             bounding = _bounding(problem, first.best, limit)
             if bounding is not None:
-                _prove(bounding, state, glanced, found, early_usd, limit, time_limit_s)
+                _prove(bounding, state, glanced, found, search.early_usd, limit, time_limit_s)
             _settle(glanced, found)
             job.result()
         except (KeyboardInterrupt, SystemError) as error:
@@ -126,8 +125,8 @@ def _prove(
     glanced, found
         Get the small relaxation and the first one of full size; not set where there is none.
     early_usd
-        Cost of the best plan that follows no relaxation. The bound waits for it, not for whatever
-        is the best by then: what follows from it must not depend on which thread is quicker.
+        Gets the cost of the best plan that follows no relaxation. The bound waits for it, not for
+        whatever is the best by then: what follows must not depend on which thread is quicker.
     limit, time_limit_s
         Reading of the clock at the end, and seconds for everything.
     """
@@ -172,19 +171,17 @@ class _Search:
         The quick plans, of which there is at least one.
     state
         Gets every plan.
-    early_usd
-        Gets the cost of the best plan that follows no relaxation.
     seed, time_limit_s, limit
         As of :func:`plan_lp`; the reading of the clock at which it ends.
     """
 
     def __init__(
-        self, first: Starts, state: Incumbent, early_usd: Future[float], seed: int,
-        time_limit_s: float, limit: float,
-    ) -> None:  # fmt: skip
-        self.first, self.state, self.early_usd, self.seed = first, state, early_usd, seed
+        self, first: Starts, state: Incumbent, seed: int, time_limit_s: float, limit: float
+    ) -> None:
+        self.first, self.state, self.seed = first, state, seed
         self.time_limit_s, self.limit = time_limit_s, limit
         self.cancelled = Event()
+        self.early_usd: Future[float] = Future()
 
     def run(self, glanced: Future[Bound | None], found: Future[Bound | None]) -> None:
         """Find plans: what needs no relaxation first, then what follows the ones that are found."""
