@@ -213,6 +213,6 @@ class BudgetPolicy(RollingPolicy):
         if self._backlog.jobs:
             outlook = self._look(state)
             soon_s = state.now_s + outlook.boot_s
-            if outlook.first_use_s(outlook.play(self._pending))[view.number] <= soon_s:
+            if outlook.first_use_s(self._pending)[view.number] <= soon_s:
                 return True
         return state.now_s - self._worked_s.get(view.number, -math.inf) < WARM_S

@@ -86,9 +86,10 @@ class DeadlinePolicy(RollingPolicy):
         if not self._backlog.jobs:
             return False
         outlook = self._look(state)
-        kept = outlook.play(self._pending)
         if not self._fleet.coarse:
-            return outlook.first_use_s(kept)[view.number] <= state.now_s + outlook.boot_s
+            first_s = outlook.first_use_s(self._pending)[view.number]
+            return first_s <= state.now_s + outlook.boot_s
+        kept = outlook.play(self._pending)
         column = self._backlog.columns.index(view.type)
         other = [*self._pending, Extra(column, 1, state.now_s)]
         ended = outlook.play(other, {view.number: state.now_s})

@@ -118,13 +118,15 @@ def test_tasks_that_were_refused_are_tried_again_whenever_it_may_help(seed: int)
     from autoscale.policies.rolling import kernels
 
     rng = np.random.default_rng(seed)
-    n, n_leases = int(rng.integers(2, 13)), int(rng.integers(1, 6))
+    n, kinds = int(rng.integers(2, 13)), int(rng.integers(1, 6))
+    alike = np.repeat(np.arange(kinds), rng.integers(1, 4, kinds))  # which the first stands for
     dur = rng.integers(1, 60, (n, 2)).astype(float)
     key, due = rng.permutation(120)[:n].astype(float), rng.integers(20, 200, n).astype(float)
     cost, limit = dur * [1.0, 3.0], rng.choice([30.0, 90.0, np.inf], n)
-    need, room = rng.integers(1, 3, n).astype(float), rng.integers(2, 4, n_leases).astype(float)
-    column, ready = rng.integers(0, 2, n_leases), rng.integers(0, 40, n_leases).astype(float)
-    until = rng.choice([50.0, 150.0, np.inf], n_leases)
+    need, room = rng.integers(1, 3, n).astype(float), rng.integers(2, 4, kinds).astype(float)
+    column, ready = rng.integers(0, 2, kinds), rng.integers(0, 3, kinds) * 15.0
+    until = rng.choice([50.0, 150.0, np.inf], kinds)
+    room, column, ready, until = (part[alike] for part in (room, column, ready, until))
     none, zeros = np.zeros((n, 1)), np.zeros(n, dtype=np.int64)
     finish, start = np.zeros(n), np.zeros(n)
     kernels.play(
@@ -136,6 +138,27 @@ def test_tasks_that_were_refused_are_tried_again_whenever_it_may_help(seed: int)
     told = {"dur": dur, "key": key, "due": due, "cost": cost, "limit": limit, "need": need}
     told |= {"room": room, "column": column, "ready": ready, "until": until, "urgent": 10.0}
     assert finish.tolist() == looks_at_all(told)
+
+
+def test_a_lease_that_works_stands_for_no_other() -> None:
+    """Two leases with a vCPU free each: when one has two free, a small task goes to the fuller."""
+    from autoscale.policies.rolling import kernels
+
+    # Tasks 0 and 1 run, on a lease each, until 5 and 50; then 2 (one vCPU) and 3 (two) come.
+    n, n_leases, one = 4, 2, np.ones((4, 1))
+    dur, need = np.array([[5.0], [50.0], [10.0], [10.0]]), np.array([1.0, 1.0, 1.0, 2.0])
+    finish, start, key = np.zeros(n), np.zeros(n), np.arange(4.0)
+    place, end = np.array([0, 1, -1, -1]), np.array([5.0, 50.0, np.nan, np.nan])
+    state, pending = np.array([1, 1, 0, 0]), np.array([0, 0, 1, 1])
+    children = np.array([0, 2, 2, 2, 2]), np.array([2, 3])
+    kernels.play(
+        *(0.0, dur, np.concatenate([need[:, None], one * 0, one * 0], axis=1), one, one[:, 0], 0.0),
+        *(key, *kernels.in_order(key), np.full(n, np.inf), state, pending, *children, place, end),
+        *(np.zeros(n_leases, dtype=np.int64), np.zeros(n_leases), np.full(n_leases, np.inf)),
+        *(np.array([[1.0, 0.0, 0.0]] * n_leases), finish, start),
+    )
+    assert place.tolist() == [0, 1, 1, 0]
+    assert finish.tolist() == [5.0, 50.0, 15.0, 15.0]
 
 
 def test_a_job_that_ends_at_its_deadline_misses_it_half_the_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,6 @@ from autoscale.units import TIME_TOL_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from autoscale.policies.protocol import LeaseView
     from autoscale.policies.rolling.fleet import Fleet
     from autoscale.policies.rolling.work import Backlog, JobWork
 
@@ -19,6 +19,9 @@ MOST_SKIPPED = 60
 
 FASTER = 1.01
 """A task that would be late waits for a lease that is faster by this factor."""
+
+Alike = tuple[int, float, tuple[float, ...]]
+"""Considered type, until when it is paid, and room: leases that are the same to every task."""
 
 
 class Dispatch:
@@ -50,10 +53,12 @@ class Dispatch:
         self._caution, self._urgent_s = caution, urgent_s
         self._column_of = {kind: c for c, kind in enumerate(backlog.columns)}
         self._columns = sorted({self._column_of[v.type] for v in fleet.views.values()})
-        self._room: dict[int, list[float]] = {}
+        self._room: dict[int, tuple[float, ...]] = {}
         for view in fleet.views.values():
             if view.ready_s is not None and view.leaves_s is None and view.free_vcpus > 0:
-                self._room[view.number] = [view.free_vcpus, view.free_memory, view.free_gpus]
+                self._room[view.number] = (view.free_vcpus, view.free_memory, view.free_gpus)
+        # Of leases that are alike the first goes first: most of a large fleet is not looked at.
+        self._alike: dict[Alike, list[int]] = {}
         self.used: set[int] = set()
 
     def run(self, renews: Callable[[int], bool]) -> list[tuple[int, int]]:
@@ -79,6 +84,9 @@ class Dispatch:
 
     def _pass(self, assigned: list[tuple[int, int]]) -> set[int]:
         """Start what can be started; return the leases that would take work if renewed."""
+        self._alike.clear()
+        for lease in sorted(self._room):  # a sorted list is a heap
+            self._alike.setdefault(self._kind(lease), []).append(lease)
         tempted: set[int] = set()
         left: list[tuple[float, int]] = []
         ready, skipped = self._backlog.ready, 0
@@ -105,8 +113,7 @@ class Dispatch:
         calm = not self._fleet.coarse and self._now_s < key - self._urgent_s
         fastest = min(expected[c] for c in self._columns)
         best: tuple[float, float, float, int] | None = None
-        for number, room in self._room.items():
-            column = self._column_of[self._fleet.views[number].type]
+        for (column, paid_s, room), numbers in self._alike.items():
             duration_s = expected[column]
             if duration_s == math.inf or any(n > r for n, r in zip(need, room, strict=True)):
                 continue
@@ -116,10 +123,10 @@ class Dispatch:
             waits = duration_s > FASTER * fastest and self._now_s + fastest <= due_s
             if late_s > 0 and waits:
                 continue
-            if not self._in_time(number, duration_s):
-                tempted.add(number)
+            if not self._in_time(paid_s, duration_s):
+                tempted.update(numbers)
                 continue
-            rank = (late_s, costs[column], room[0], number)
+            rank = (late_s, costs[column], room[0], numbers[0])
             if best is None or rank < best:
                 best = rank
         if best is None:
@@ -127,21 +134,26 @@ class Dispatch:
         self._start(job, local, best[3], expected)
         return best[3]
 
-    def _in_time(self, number: int, duration_s: float) -> bool:
-        if not self._fleet.coarse:
-            return True
-        until_s = self._fleet.held[number].paid_until_s
-        return self._now_s + duration_s * (1 + self._caution) <= until_s + TIME_TOL_S
+    def _kind(self, number: int) -> Alike:
+        column = self._column_of[self._fleet.views[number].type]
+        paid_s = self._fleet.held[number].paid_until_s if self._fleet.coarse else math.inf
+        return column, paid_s, self._room[number]
+
+    def _in_time(self, paid_s: float, duration_s: float) -> bool:
+        return self._now_s + duration_s * (1 + self._caution) <= paid_s + TIME_TOL_S
 
     def _start(self, job: JobWork, local: int, number: int, expected: list[float]) -> None:
-        view: LeaseView = self._fleet.views[number]
-        column = self._column_of[view.type]
-        task = job.view.first + local
+        alike = self._kind(number)
+        task, column = job.view.first + local, alike[0]
         job.end_estimate_s[local] = self._now_s + expected[column]
         self._backlog.running[task] = column
         self.used.add(number)
-        room = self._room[number]
-        for r, n in enumerate(job.need[local].tolist()):
-            room[r] -= n
+        heapq.heappop(self._alike[alike])
+        if not self._alike[alike]:
+            del self._alike[alike]
+        room = tuple(r - n for r, n in zip(alike[2], job.need[local].tolist(), strict=True))
         if room[0] <= 0:
             del self._room[number]
+        else:
+            self._room[number] = room
+            heapq.heappush(self._alike.setdefault((*alike[:2], room), []), number)

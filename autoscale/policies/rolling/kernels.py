@@ -99,12 +99,41 @@ def in_order(key):
 
 
 @numba.njit(cache=True)
-def _wait(waiting, n_waiting, rank):
-    """Put a place into the ascending first ``n_waiting`` of ``waiting``."""
-    low = np.searchsorted(waiting[:n_waiting], rank)
-    for at in range(n_waiting, low, -1):
-        waiting[at] = waiting[at - 1]
-    waiting[low] = rank
+def _wait(waiting, head, tail, rank):
+    """Put a place into the ascending ``waiting[head:tail]``; return the new ends.
+
+    What is on the shorter side makes room, if there is any before ``head``.
+    """
+    at = head + np.searchsorted(waiting[head:tail], rank)
+    if head > 0 and at - head < tail - at:
+        for r in range(head, at):
+            waiting[r - 1] = waiting[r]
+        waiting[at - 1] = rank
+        return head - 1, tail
+    for r in range(tail, at, -1):
+        waiting[r] = waiting[r - 1]
+    waiting[at] = rank
+    return head, tail + 1
+
+
+@numba.njit(cache=True)
+def _behind(column, ready_at, until, free, state, place):
+    """Return which leases are as idle as the one before and the same in all: it goes first."""
+    busy = np.zeros(column.size, dtype=np.bool_)
+    for i in range(state.size):
+        if state[i] == 1 and place[i] >= 0:
+            busy[place[i]] = True
+    behind = np.zeros(column.size, dtype=np.bool_)
+    for m in range(1, column.size):
+        behind[m] = (
+            not busy[m]
+            and not busy[m - 1]
+            and column[m] == column[m - 1]
+            and ready_at[m] == ready_at[m - 1]
+            and until[m] == until[m - 1]
+            and (free[m] == free[m - 1]).all()
+        )
+    return behind
 
 
 @numba.njit(cache=True)
@@ -143,9 +172,11 @@ def play(
     n = key.size
     n_leases = lease_col.size
     n_cols = dur.shape[1]
-    # What waits stands in its order in an array: most of it is looked at often and passed over.
+    # What waits stands in its order in a part of an array: most of it is looked at often and passed
+    # over, and what starts is among the first, so that few have to move.
     waiting = np.empty(n, dtype=np.int64)
-    n_waiting = 0
+    head = 0
+    tail = 0
     events = [(np.inf, -1)]
     active = np.empty(n_leases, dtype=np.int64)
     where = np.full(n_leases, -1, dtype=np.int64)
@@ -158,14 +189,15 @@ def play(
             start[i] = np.inf
     for r in range(n):
         if state[order[r]] == 0 and pending[order[r]] == 0:
-            waiting[n_waiting] = r
-            n_waiting += 1
+            waiting[tail] = r
+            tail += 1
+    behind = _behind(lease_col, ready_at, until, free, state, place)
     present = np.zeros(n_cols, dtype=np.bool_)
     for m in range(n_leases):
         present[lease_col[m]] = True
         if ready_at[m] > now:
             heapq.heappush(events, (ready_at[m], n + m))
-        elif free[m, 0] > 0:
+        elif free[m, 0] > 0 and not behind[m]:
             where[m] = n_active
             active[n_active] = m
             n_active += 1
@@ -181,17 +213,13 @@ def play(
     mood = np.full(n, -1, dtype=np.int8)
     grown = np.zeros(n_leases, dtype=np.int64)
     fresh = np.empty(n_leases, dtype=np.int64)
+    n_fresh = 0
     turn = 0
     t = now
     while True:
-        at = 0
+        at = head
         kept = 0
-        n_fresh = 0
-        for a in range(n_active):
-            if grown[active[a]] == turn:
-                fresh[n_fresh] = active[a]
-                n_fresh += 1
-        while n_active > 0 and kept < MOST_SKIPPED and at < n_waiting:
+        while n_active > 0 and kept < MOST_SKIPPED and at < tail:
             i = order[waiting[at]]
             k = key[i]
             fastest = fastest_of[i]
@@ -236,7 +264,7 @@ def play(
                 if better:
                     best, best_late, best_cost, best_room = m, late, cost[i, c], free[m, 0]
             if best < 0:
-                waiting[kept] = waiting[at]
+                waiting[head + kept] = waiting[at]
                 kept += 1
                 at += 1
                 continue
@@ -253,20 +281,29 @@ def play(
                 where[last] = where[best]
                 where[best] = -1
             heapq.heappush(events, (t + dur[i, lease_col[best]], i))
-        if kept < at:
-            for r in range(at, n_waiting):
-                waiting[kept + r - at] = waiting[r]
-            n_waiting -= at - kept
+            m = best + 1
+            if m < n_leases and behind[m]:
+                behind[m] = False
+                where[m] = n_active
+                active[n_active] = m
+                n_active += 1
+        if head + kept < at:
+            for r in range(kept - 1, -1, -1):
+                waiting[at - kept + r] = waiting[head + r]
+            head = at - kept
         if len(events) <= 1:
             break
         turn += 1
+        n_fresh = 0
         t = events[0][0]
         while len(events) > 1 and events[0][0] <= t + EPS:
             _, i = heapq.heappop(events)
             if i >= n:
                 m = i - n
                 grown[m] = turn
-                if where[m] < 0 and free[m, 0] > 0:
+                fresh[n_fresh] = m
+                n_fresh += 1
+                if where[m] < 0 and free[m, 0] > 0 and not behind[m]:
                     where[m] = n_active
                     active[n_active] = m
                     n_active += 1
@@ -275,7 +312,10 @@ def play(
             state[i] = 2
             m = place[i]
             if m >= 0:
-                grown[m] = turn
+                if grown[m] < turn:
+                    grown[m] = turn
+                    fresh[n_fresh] = m
+                    n_fresh += 1
                 for r in range(3):
                     free[m, r] += need[i, r]
                 if where[m] < 0 and free[m, 0] > 0 and ready_at[m] <= t + EPS:
@@ -286,8 +326,7 @@ def play(
                 c = children[e]
                 pending[c] -= 1
                 if pending[c] == 0 and state[c] == 0:
-                    _wait(waiting, n_waiting, rank[c])
-                    n_waiting += 1
+                    head, tail = _wait(waiting, head, tail, rank[c])
 
 
 @numba.njit(cache=True)

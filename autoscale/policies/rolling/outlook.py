@@ -95,6 +95,8 @@ class Outlook:
         self._price = catalog.price_per_s[self._index]
         self._leases(boots, caution)
         self.worth_usd = float(self._stack["worth_usd"].mean()) if backlog.jobs else 0.0
+        self._played: dict[tuple[Extra, ...], Played] = {}
+        self._first_use_s: dict[tuple[Extra, ...], dict[int, float]] = {}
 
     def _leases(self, boots: BootTimes, caution: Caution) -> None:
         views = [v for v in self.fleet.views.values() if v.leaves_s is None]
@@ -133,7 +135,7 @@ class Outlook:
     def play(
         self, extra: Sequence[Extra] = (), ending: Mapping[int, float] | None = None
     ) -> Played:
-        """Play the open work to its end.
+        """Play the open work to its end, or return what it showed before.
 
         Parameters
         ----------
@@ -142,6 +144,14 @@ class Outlook:
         ending
             Leases, by number, that start nothing which would end after a time.
         """
+        if ending:
+            return self._play(extra, self._ended(ending))
+        what = tuple(extra)
+        if what not in self._played:
+            self._played[what] = self._play(what, self._until)
+        return self._played[what]
+
+    def _play(self, extra: Sequence[Extra], until: FloatArray) -> Played:
         from autoscale.policies.rolling import kernels
 
         n = self._place.size
@@ -152,7 +162,7 @@ class Outlook:
         regret_usd = play_fleet(
             *self._work,
             *self._held,
-            self._ended(ending) if ending else self._until,
+            until,
             *self._terms,
             np.array([e.column for e in extra], dtype=np.int64),
             np.array([e.count for e in extra], dtype=np.int64),
@@ -206,13 +216,17 @@ class Outlook:
         terms = (float(billing.quantum_s), float(billing.minimum_s), self.fleet.coarse)
         return self._room, self._price, *terms
 
-    def first_use_s(self, played: Played) -> dict[int, float]:
-        """Return when each held lease next starts a task; infinite for never."""
-        waits = (self._stack["state"] == 0) & (played.place >= 0)
-        first = np.full(len(self.numbers) + 1, np.inf)
-        held = waits & (played.place < len(self.numbers))
-        np.minimum.at(first, played.place[held], played.start_s[held])
-        return {number: float(first[m]) for m, number in enumerate(self.numbers)}
+    def first_use_s(self, extra: Sequence[Extra] = ()) -> dict[int, float]:
+        """Return when each held lease next starts a task in a play; infinite for never."""
+        what = tuple(extra)
+        if what not in self._first_use_s:
+            played = self.play(what)
+            first = np.full(len(self.numbers) + 1, np.inf)
+            held = (self._stack["state"] == 0) & (played.place >= 0)
+            held &= played.place < len(self.numbers)
+            np.minimum.at(first, played.place[held], played.start_s[held])
+            self._first_use_s[what] = dict(zip(self.numbers, first.tolist(), strict=False))
+        return self._first_use_s[what]
 
     def options(self) -> list[int]:
         """Return the considered types that are worth a launch for what has not started.

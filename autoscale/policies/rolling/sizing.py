@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,12 +96,13 @@ def _best_count(
 ) -> Launch:
     """Return the best number of leases of one type, launched now, near the program's."""
     most = max(1, min(MOST_LEASES, math.ceil(outlook.most_leases(column))))
-    known: dict[int, Played] = {}
+
+    @cache
+    def played(count: int) -> Played:
+        return outlook.play([Extra(column, count, outlook.now_s)], ending)
 
     def total_usd(count: int) -> float:
-        if count not in known:
-            known[count] = outlook.play([Extra(column, count, outlook.now_s)], ending)
-        return known[count].total_usd
+        return played(count).total_usd
 
     counts = [max(1, min(most, math.floor(float(fleet[column]) / 2)))]
     rungs = LADDER if fleet.sum() > 2 * LADDER else most
@@ -116,9 +118,8 @@ def _best_count(
         near = [c for c in (best - step, best, best + step) if 1 <= c <= most]
         best = min(near, key=lambda count: (total_usd(count), count))
         step //= 2
-    played = known[best]
     extra = Extra(column, best, outlook.now_s)
-    return Launch((extra,), outlook.now_s, played.total_usd, played.regret_usd)
+    return Launch((extra,), outlook.now_s, total_usd(best), played(best).regret_usd)
 
 
 def _latest(
