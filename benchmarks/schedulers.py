@@ -55,7 +55,7 @@ SAME = 1e-6
 
 def speed(sizes: list[int], families: list[str], planners: list[str], factor: float) -> None:
     """Print how long schedulers take on generated workflows, seconds of one core."""
-    warm_kernels(large=True)
+    warm_kernels(many=True)
     print("| planner | workflow | tasks | cost USD | makespan s | planned s |")
     print("| --- | --- | --- | --- | --- | --- |")
     for family in families:

@@ -18,12 +18,12 @@ from autoscale.optimize.exact import plan_exact
 from autoscale.optimize.lp_planner import plan_lp
 from autoscale.optimize.named import plan_named
 from autoscale.optimize.refusals import no_less_time, refuse_both, refuse_early
+from autoscale.optimize.starts import MANY_TASKS
 from autoscale.optimize.warm import warm_kernels
 from autoscale.plan.check import check_plan
 from autoscale.plan.plan import Certificate, Plan, Provenance
 from autoscale.schedulers import SCHEDULERS, about_scheduler
 from autoscale.schedulers.about import About
-from autoscale.schedulers.list_scheduler import LARGE_TASKS
 from autoscale.units import COST_TOL_USD, format_duration, format_money
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def solve(
     """
     require_planner(planner)
     if planner in CERTIFYING:
-        warm_kernels(large=len(problem.workflow) > LARGE_TASKS)
+        warm_kernels(many=len(problem.workflow) >= MANY_TASKS)
     began = time.perf_counter()
     whole, problem, offered = problem, *_without_dominated(problem)
     refuse_early(problem)

@@ -25,10 +25,14 @@ logger = logging.getLogger(__name__)
 SIMPLE = ("list", "fastest", "cheapest")
 """Simple schedulers that no plan is worse than."""
 
-CLASSIC = {"heft": 5000, "spss": 5000}
-"""Schedulers of the literature that join them, up to so many tasks: above, they take too long.
-HEFT on a fleet of fixed size is hard to find by sharing slack where many short tasks need many
-machines at once, and so is SPSS where few types have the network that some tasks need."""
+MANY_TASKS = 2_000
+"""From so many tasks on, time is short for list schedules."""
+
+CLASSIC = {"heft": (0, 5000), "spss": (0, 5000), "gain-deadline": (MANY_TASKS, 5000)}
+"""Schedulers of the literature that join them, from and up to so many tasks: above, they take too
+long. HEFT on a fleet of fixed size is hard to find by sharing slack where many short tasks need
+many machines at once, and so is SPSS where few types have the network that some tasks need. Where
+few list schedules can be tried, upgrades of single tasks may be better than any of them."""
 
 EFFORT = 0.08
 """Part of the time limit that list schedules may take, and fleets as well."""
@@ -90,7 +94,7 @@ class Starts:
         if self._quick(lambda start: stop(start.plan)):
             return
         n = len(self.problem.workflow)
-        self._named(tuple(name for name, most in CLASSIC.items() if n <= most))
+        self._named(tuple(name for name, (least, most) in CLASSIC.items() if least <= n <= most))
 
     def _named(self, names: tuple[str, ...]) -> None:
         limit_s = max(0.0, CLASSIC_PART * (self.limit - time.perf_counter()))

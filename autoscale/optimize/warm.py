@@ -21,13 +21,13 @@ WARM_S = 0.25
 
 
 @cache
-def warm_kernels(*, large: bool = False) -> None:
+def warm_kernels(*, many: bool = False) -> None:
     """Plan a workflow of five tasks, once in a process, so that every kernel is at hand.
 
     Parameters
     ----------
-    large
-        Whether the kernels for many thousand tasks are wanted, too.
+    many
+        Whether the kernels for thousands of tasks are wanted, too.
     """
     from autoscale.optimize.fleets.squeezing import squeeze
     from autoscale.optimize.large import CLASSIC
@@ -42,9 +42,9 @@ def warm_kernels(*, large: bool = False) -> None:
 
     problem = _example()
     plan_lp(problem, seed=0, time_limit_s=WARM_S)
-    many = get_scheduler("fastest")(problem.replace(billing=HOURLY), rng=np.random.default_rng(0))
-    squeeze(many, seed=0, bound_usd=0.0, effort_s=0.01 * WARM_S, clock_limit_s=np.inf)
-    if large:
+    plan = get_scheduler("fastest")(problem.replace(billing=HOURLY), rng=np.random.default_rng(0))
+    squeeze(plan, seed=0, bound_usd=0.0, effort_s=0.01 * WARM_S, clock_limit_s=np.inf)
+    if many:
         target = targets_s(problem, np.ones(len(problem.workflow)))
         placed_by_time(problem, topological_order(problem, target), target, Setting())
         for name in CLASSIC:
