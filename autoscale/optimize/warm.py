@@ -20,7 +20,6 @@ WARM_S = 0.25
 """Nominal seconds of planning that touch every kernel."""
 
 
-@cache
 def warm_kernels(*, many: bool = False) -> None:
     """Plan a workflow of five tasks, once in a process, so that every kernel is at hand.
 
@@ -29,9 +28,26 @@ def warm_kernels(*, many: bool = False) -> None:
     many
         Whether the kernels for thousands of tasks are wanted, too.
     """
+    _warm_few()
+    if many:
+        _warm_many()
+
+
+@cache
+def _warm_few() -> None:
     from autoscale.optimize.fleets.squeezing import squeeze
-    from autoscale.optimize.large import CLASSIC
     from autoscale.optimize.lp_planner import plan_lp
+    from autoscale.schedulers import get_scheduler
+
+    problem = _example()
+    plan_lp(problem, seed=0, time_limit_s=WARM_S)
+    plan = get_scheduler("fastest")(problem.replace(billing=HOURLY), rng=np.random.default_rng(0))
+    squeeze(plan, seed=0, bound_usd=0.0, effort_s=0.01 * WARM_S, clock_limit_s=np.inf)
+
+
+@cache
+def _warm_many() -> None:
+    from autoscale.optimize.large import CLASSIC
     from autoscale.schedulers import get_scheduler
     from autoscale.schedulers.list_scheduler import (
         Setting,
@@ -41,14 +57,10 @@ def warm_kernels(*, many: bool = False) -> None:
     )
 
     problem = _example()
-    plan_lp(problem, seed=0, time_limit_s=WARM_S)
-    plan = get_scheduler("fastest")(problem.replace(billing=HOURLY), rng=np.random.default_rng(0))
-    squeeze(plan, seed=0, bound_usd=0.0, effort_s=0.01 * WARM_S, clock_limit_s=np.inf)
-    if many:
-        target = targets_s(problem, np.ones(len(problem.workflow)))
-        placed_by_time(problem, topological_order(problem, target), target, Setting())
-        for name in CLASSIC:
-            get_scheduler(name)(problem, rng=np.random.default_rng(0))
+    target = targets_s(problem, np.ones(len(problem.workflow)))
+    placed_by_time(problem, topological_order(problem, target), target, Setting())
+    for name in CLASSIC:
+        get_scheduler(name)(problem, rng=np.random.default_rng(0))
 
 
 def _example() -> Problem:
