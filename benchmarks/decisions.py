@@ -59,7 +59,7 @@ def timed(name: str, billing: str, seed: int) -> FloatArray:
     scenario = read_scenario(Path(__file__).with_name("burst.toml"))
     rule = HOURLY if billing == "hour" else PER_SECOND
     scenario = scenario.replace(cloud=replace(scenario.cloud, billing=rule))
-    if about_policy(name).aim == "budget":
+    if about_policy(name).aim == "turnaround":
         scenario = scenario.replace(budget_usd_per_hour=BUDGET_USD)
     made: list[Timed] = []
 

@@ -89,6 +89,15 @@ def test_all_of_a_job_runs_at_once_where_the_budget_allows() -> None:
     assert result.tasks.end_s == pytest.approx(np.full(5, 660.0))
 
 
+def test_whole_priorities_are_not_compiled_for_anew() -> None:
+    """A compiler at work would make a policy's first decision take seconds."""
+    from autoscale.policies.rolling import kernels
+
+    whole, broken = (run([job(3, 0.0, priority=p)], 1.0) for p in (2, 2.0))
+    assert whole.tasks.end_s.tolist() == broken.tasks.end_s.tolist()
+    assert len(kernels.play_fleet.signatures) == 1
+
+
 def test_a_small_budget_is_held_and_everything_ends() -> None:
     result = run([job(5, 0.0), job(5, 100.0)], 0.25)
     assert most_in_an_hour(result) <= 0.25 + 1e-9

@@ -298,7 +298,7 @@ class Backlog:
         out["pending"] = _joined([job.pending for job in jobs]).astype(np.int64)
         out["end"] = _joined([job.end_estimate_s for job in jobs])
         for name in ("deadline_s", "doubt_s", "worth_usd"):
-            out[name] = np.array([getattr(job, name) for job in jobs])
+            out[name] = np.array([getattr(job, name) for job in jobs], dtype=np.float64)
         return out
 
 
