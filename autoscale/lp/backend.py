@@ -67,11 +67,18 @@ class SolveResult:
     basis: Any = None
 
 
+NODES = 2**31 - 1
+"""HiGHS's largest number of nodes: no limit."""
+
 NOTHING = SolveResult(status=SolveStatus.FAILED, x=None, objective=math.inf, bound=-math.inf)
 
 
 def solve_model(
-    model: LinearModel, *, time_limit_s: float = math.inf, relative_gap: float = 1e-4
+    model: LinearModel,
+    *,
+    time_limit_s: float = math.inf,
+    relative_gap: float = 1e-4,
+    most_nodes: int = NODES,
 ) -> SolveResult:
     """Return HiGHS's answer to the model; never raises for what a solver may do wrong.
 
@@ -83,9 +90,11 @@ def solve_model(
         Seconds after which HiGHS stops.
     relative_gap
         Integer models stop at this gap between value and bound.
+    most_nodes
+        Integer models stop after so many nodes, which are the same on every machine.
     """
     try:
-        return _highs(model, time_limit_s, relative_gap)
+        return _highs(model, time_limit_s, relative_gap, most_nodes)
     except Exception as error:  # whatever a solver does, it must not cost the user the plan
         logger.warning("HiGHS failed: %s", error)
         return NOTHING
@@ -166,10 +175,17 @@ def _new_solver(highspy: Any, **more: Any) -> Any:
     return solver
 
 
-def _highs(model: LinearModel, time_limit_s: float, relative_gap: float) -> SolveResult:
+def _highs(
+    model: LinearModel, time_limit_s: float, relative_gap: float, most_nodes: int
+) -> SolveResult:
     highspy: Any = import_module("highspy")  # its stubs do not cover what is used
 
-    solver = _new_solver(highspy, mip_rel_gap=relative_gap, time_limit=max(0.0, time_limit_s))
+    solver = _new_solver(
+        highspy,
+        mip_rel_gap=relative_gap,
+        mip_max_nodes=most_nodes,
+        time_limit=max(0.0, time_limit_s),
+    )
     integral = bool(model.integer.any())
     if not integral and model.n_rows > SIMPLEX_ROWS:
         # The duals of interior points are as good as vertices' for bounds, and sooner there.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,21 @@ def test_whole_priorities_are_not_compiled_for_anew() -> None:
     whole, broken = (run([job(3, 0.0, priority=p)], 1.0) for p in (2, 2.0))
     assert whole.tasks.end_s.tolist() == broken.tasks.end_s.tolist()
     assert len(kernels.play_fleet.signatures) == 1
+
+
+def test_no_solver_is_stopped_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine would decide otherwise than an idle one."""
+    from autoscale.lp import backend
+
+    honest, limits_s = backend._highs, []
+
+    def noted(model: Any, time_limit_s: float, *more: Any) -> Any:
+        limits_s.append(time_limit_s)
+        return honest(model, time_limit_s, *more)
+
+    monkeypatch.setattr(backend, "_highs", noted)
+    run([job(5, 0.0), job(5, 100.0)], 0.5)
+    assert set(limits_s) == {math.inf}
 
 
 def test_a_small_budget_is_held_and_everything_ends() -> None:

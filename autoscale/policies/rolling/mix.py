@@ -30,7 +30,8 @@ FAVOUR = 0.5
 """Work of a job counts by this power of its priority: 0 not at all, 1 in proportion."""
 
 GAP = 0.01
-LIMIT_S = 0.5
+MOST_NODES = 1000
+"""Of branch and bound: a limit by the clock would let a busy machine decide otherwise."""
 
 
 class Mix:
@@ -121,7 +122,7 @@ class Mix:
         values = np.concatenate([speed.ravel(), -work / work.sum()])
         model.add_rows("work", rows, columns, values, low=np.zeros(work.size))
         model.add_rows("budget", np.zeros(n_types, dtype=np.int64), n, price, high=[budget])  # (4)
-        found = solve_model(model, time_limit_s=LIMIT_S, relative_gap=GAP)
+        found = solve_model(model, relative_gap=GAP, most_nodes=MOST_NODES)
         if found.x is None:
             return high, 0.0
         return np.round(found.x[n]), float(found.x[0]) / float(work.sum())
