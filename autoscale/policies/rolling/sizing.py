@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,8 +11,6 @@ import numpy as np
 from autoscale.policies.rolling.outlook import Extra
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from autoscale.model.arrays import FloatArray
     from autoscale.policies.rolling.outlook import Outlook, Played
 
@@ -45,9 +42,7 @@ class Launch:
         return [replace(extra, at_s=at_s) for extra in self.leases]
 
 
-def size_launch(
-    outlook: Outlook, step_s: float, ending: Mapping[int, float] | None = None
-) -> Launch | None:
+def size_launch(outlook: Outlook, step_s: float) -> Launch | None:
     """Return the launch that saves most in expected misses less charges.
 
     The linear program says where to look: its fleet, rounded, and numbers of each type near its.
@@ -58,48 +53,43 @@ def size_launch(
         Work and leases.
     step_s
         When the next decision comes: a launch that can wait until then waits.
-    ending
-        Leases that are given back at a time, by number.
 
     Returns
     -------
     Launch | None
         None where the held leases do as well.
     """
-    base = outlook.play(ending=ending)
+    base = outlook.play()
     if base.regret_usd <= outlook.caution.patience * outlook.worth_usd:
         return None
     options = outlook.options()
     if not options:
         return None
     fleet = outlook.least_fleet(options)
-    found = [_best_count(outlook, column, fleet, ending) for column in options]
+    found = [_best_count(outlook, column, fleet) for column in options]
     if (fleet > ROUND).sum() > 1:
-        found.append(_rounded(outlook, fleet, ending))
+        found.append(_rounded(outlook, fleet))
     best = min(found, key=lambda launch: launch.total_usd)
     if best.total_usd >= base.total_usd:
         return None
-    return _latest(outlook, best, step_s, ending)
+    return _latest(outlook, best, step_s)
 
 
-def _rounded(outlook: Outlook, fleet: FloatArray, ending: Mapping[int, float] | None) -> Launch:
+def _rounded(outlook: Outlook, fleet: FloatArray) -> Launch:
     """Return the fleet of the linear program in whole leases."""
     counts = np.ceil(fleet - ROUND).astype(np.int64)
     now_s = outlook.now_s
     leases = tuple(Extra(int(k), int(counts[k]), now_s) for k in np.flatnonzero(counts > 0))
-    played = outlook.play(leases, ending)
+    played = outlook.play(leases)
     return Launch(leases, now_s, played.total_usd, played.regret_usd)
 
 
-def _best_count(
-    outlook: Outlook, column: int, fleet: FloatArray, ending: Mapping[int, float] | None
-) -> Launch:
+def _best_count(outlook: Outlook, column: int, fleet: FloatArray) -> Launch:
     """Return the best number of leases of one type, launched now, near the program's."""
     most = max(1, min(MOST_LEASES, math.ceil(outlook.most_leases(column))))
 
-    @cache
     def played(count: int) -> Played:
-        return outlook.play([Extra(column, count, outlook.now_s)], ending)
+        return outlook.play([Extra(column, count, outlook.now_s)])
 
     def total_usd(count: int) -> float:
         return played(count).total_usd
@@ -122,15 +112,13 @@ def _best_count(
     return Launch((extra,), outlook.now_s, total_usd(best), played(best).regret_usd)
 
 
-def _latest(
-    outlook: Outlook, launch: Launch, step_s: float, ending: Mapping[int, float] | None
-) -> Launch:
+def _latest(outlook: Outlook, launch: Launch, step_s: float) -> Launch:
     """Return the launch at the latest time at which it does nearly as well."""
     now_s = outlook.now_s
     limit_usd = launch.regret_usd + outlook.caution.patience * outlook.worth_usd
 
     def waits(wait_s: float) -> bool:
-        return outlook.play(launch.at(now_s + wait_s), ending).regret_usd <= limit_usd
+        return outlook.play(launch.at(now_s + wait_s)).regret_usd <= limit_usd
 
     if not waits(step_s):
         return launch
